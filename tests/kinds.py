@@ -43,6 +43,7 @@ from rnnspec.plan.nodes import (
     ImageInput,
     Input,
     KeysInput,
+    NestedInput,
     SeriesInput,
     TokensInput,
     VectorInput,
@@ -52,7 +53,7 @@ from rnnspec.plan.nodes import (
 from rnnspec.spec import Spec
 from rnnspec.spec.audio import width_of
 from rnnspec.spec.calendar import PERIODS
-from rnnspec.spec.inputs import WordVectors
+from rnnspec.spec.text_options import WordVectors
 
 Row = dict[str, Any]
 Batch = dict[str, tuple[torch.Tensor, torch.Tensor]]
@@ -119,6 +120,42 @@ SEQUENCES: dict[str, Kind] = {
                 VectorFile("v.txt", "text"), "", 3, first=4, words=3, found=1, more=2
             ),
         ),
+    ),
+    "nested_words": Kind(
+        {
+            "as": "nested",
+            "of": {"as": "words", "fold_case": True, "split": "punctuation"},
+            "encoder": {
+                "embed": 3,
+                "layers": [{"cell": "gru", "units": 3, "direction": "bidirectional"}],
+                "pooling": "attention",
+            },
+        },
+        text((*WORDS, ","), longest_step=4),
+    ),
+    "nested_tokens": Kind(
+        {
+            "as": "nested",
+            "of": {"as": "tokens"},
+            "encoder": {
+                "embed": 2,
+                "layers": [
+                    {"conv": 3, "size": 2, "stride": 2, "activation": "relu", "name": "a"},
+                    {"cell": "lstm", "units": 3, "norm": "layer", "skip": "residual", "name": "b"},
+                    {"join": "sum", "reads": ["a", "b"]},
+                ],
+                "pooling": "max",
+            },
+        },
+        text(TOKENS, longest_step=4),
+    ),
+    "nested_chars": Kind(
+        {
+            "as": "nested",
+            "of": {"as": "chars", "normalize": "nfc"},
+            "encoder": {"embed": 2, "layers": [{"cell": "lstm", "units": 2}]},
+        },
+        text(LETTERS, longest_step=4),
     ),
     "frames": Kind({"as": "frames", "missing": "mean"}, numbers(3)),
     "raw_frames": Kind({"as": "frames", "missing": "previous"}, numbers(2)),
@@ -435,6 +472,9 @@ def _value(node: Input, length: int, draw: Generator) -> Any:
             return draw.integers(1, node.size, length)
         case CopiesInput():
             return source(node, length, draw)
+        case NestedInput():
+            inside = draw.integers(0, 5, length)
+            return [draw.integers(1, node.size, count) for count in inside]
         case CharactersInput():
             spelled = draw.integers(0, 6, length)
             return [draw.integers(1, node.size, count) for count in spelled]
@@ -520,6 +560,8 @@ def _padded(
             for token, into in zip(cell, rows, strict=False):
                 into[: len(token)] = token
         return values, counts
+    if isinstance(node, NestedInput):
+        return _nested(cells, steps, extra, int(bool(filler))), lengths
     if isinstance(node, AudioInput):
         values = np.full((len(cells), steps), filler, np.float32)
     elif isinstance(node, TokensInput | CopiesInput | CalendarInput):
@@ -533,6 +575,17 @@ def _padded(
     for cell, into in zip(cells, values, strict=True):
         into[: len(cell)] = np.reshape(cell, (len(cell), *into.shape[1:]))
     return values, lengths
+
+
+def _nested(cells: Sequence[Any], steps: int, extra: int, filler: int) -> NDArray[np.int64]:
+    """`[B, steps, E]`: 0 past the end of a step, `filler` past that of a row."""
+    most = max((len(step) for cell in cells for step in cell), default=0)
+    values = np.full((len(cells), steps, max(most, 1) + extra), filler, np.int64)
+    for cell, rows in zip(cells, values, strict=True):
+        rows[: len(cell)] = 0
+        for step, into in zip(cell, rows, strict=False):
+            into[: len(step)] = step
+    return values
 
 
 def feeds(plan: Plan, rows: Sequence[Row], extra: int = 0, filler: float = 0.0) -> dict[str, Any]:

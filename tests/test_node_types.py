@@ -35,6 +35,7 @@ from rnnspec.plan.nodes import (
     Recurrent,
     Squeeze,
     Unflatten,
+    Unnest,
     shared_weights,
 )
 from rnnspec.plan.stream import RULES
@@ -66,7 +67,7 @@ IN_BODIES = (BODY_ONLY | {kind for kind in NODE_TYPES if kind.pointwise} | {Recu
 norm is taken over them, and vectors of encoders are compared before it."""
 OUTSIDE = frozenset(NODE_TYPES) - BODY_ONLY
 INTERPRETED = {*LAYERS, *BODY, *get_args(Reading), *get_args(Output)} | {
-    CharactersInput, PerStep, Decoder,
+    CharactersInput, Unnest, PerStep, Decoder,
 }  # fmt: skip
 """The reference's tables; the last line and the outputs are the closed matches of `interpret`."""
 

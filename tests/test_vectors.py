@@ -37,8 +37,8 @@ from rnnspec.run import Model as Run
 from rnnspec.run.session import Session
 from rnnspec.source.emit import to_yaml
 from rnnspec.spec import Spec
-from rnnspec.spec.inputs import VectorFormat
 from rnnspec.spec.load import load_spec
+from rnnspec.spec.text_options import VectorFormat
 from rnnspec.store.events import Silent
 from rnnspec.store.folder import read_build
 from rnnspec.to_onnx import to_onnx

@@ -144,7 +144,7 @@ def _page(entry: Entry, columns: int) -> str:
 
     of = f"    of {', '.join(entry.of)}" if entry.of else ""
     rest = len(entry.places) - 3
-    more = f", and {rest} more places" if rest > 0 else ""
+    more = f", and {rest} more place{'s' * (rest > 1)}" if rest > 0 else ""
     lines = [_wrapped(f"{', '.join(entry.places[:3])}{more}{of}", columns, "")]
     lines += [_wrapped(entry.about, columns), ""]
     lines.append(_wrapped(entry.type, columns, "  type       "))
@@ -196,20 +196,41 @@ def _first_sentences(all_of: Sequence[Entry]) -> dict[str, str]:
 
 
 def _tree(
+    nested: Mapping[str, Any], about: Mapping[str, str], columns: int, above: str = ""
+) -> Iterator[str]:
+    """A line for each key, those below it indented. What stands under the same key elsewhere, or
+    above under another one, is shown in one place, the nearest to the top."""
+    every = dict(_mappings(nested))
+    order = {place: number for number, place in enumerate(every)}
+    first: dict[str, str] = {}
+    for place, below in every.items():
+        key = place.rpartition(".")[2]
+        same = (p for p, known in every.items() if known == below)
+        meant = [p for p in same if p.rpartition(".")[2] == key or order[p] <= order[place]]
+        first[place] = min(meant, key=lambda each: each.count("."))
+    yield from _branch(nested, about, columns, above, first)
+
+
+def _mappings(nested: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every place that has keys below it, with these."""
+    for key, below in nested.items():
+        place = f"{above}.{key}".strip(".")
+        if below:
+            yield place, below
+            yield from _mappings(below, place)
+
+
+def _branch(
     nested: Mapping[str, Any],
     about: Mapping[str, str],
     columns: int,
-    above: str = "",
-    seen: dict[str, tuple[str, Mapping[str, Any]]] | None = None,
+    above: str,
+    first: Mapping[str, str],
 ) -> Iterator[str]:
-    """A line for each key, those below it indented; what stood above already is named only."""
-    seen = {} if seen is None else seen
     for key, below in nested.items():
         place = f"{above}.{key}".strip(".")
-        head = "  " * place.count(".") + key
-        known = next((p for p, b in seen.values() if below and b == below), "")
-        text = f"as {known}" if known else about.get(place, "")
-        yield _cut(f"{head:26} {text}".rstrip(), columns)
-        if not known:
-            seen[place] = (place, below)
-            yield from _tree(below, about, columns, place, seen)
+        shown = first.get(place, place)
+        text = about.get(place, "") if shown == place else f"as {shown}"
+        yield _cut(f"{'  ' * place.count('.') + key:26} {text}".rstrip(), columns)
+        if shown == place:
+            yield from _branch(below, about, columns, place, first)

@@ -226,6 +226,19 @@ class Characters:
 
 
 @dataclass(frozen=True, slots=True)
+class Nested:
+    """The tokens of each step: step i has `values[offsets[i]:offsets[i + 1]]`. In a batch
+    `[B, T, E]`, 0 past the end of a step and of a row."""
+
+    values: NDArray[np.integer]
+    offsets: NDArray[np.int64]
+
+    def batch(self, slices: RowSlices) -> tuple[Values, Lengths]:
+        found, _ = Characters(self.values, self.offsets).batch(slices)
+        return found, slices.lengths
+
+
+@dataclass(frozen=True, slots=True)
 class Samples:
     """Samples of sound: row i has `values[offsets[i]:offsets[i + 1]]`. In a batch `[B, S]`,
     0 past a row's length."""

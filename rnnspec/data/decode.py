@@ -262,6 +262,29 @@ def key_steps(cell: object, textual: bool = False) -> list[list[str]]:
     return found
 
 
+def nested(cell: object, textual: bool, of_lists: bool) -> list[Any]:
+    """The steps of a row: a list of texts or, `of_lists`, a list of lists of texts."""
+    steps = json_list(cell, textual, "a list of lists of texts" if of_lists else "a list of texts")
+    for at, step in enumerate(steps):
+        try:
+            _nested_tokens(step) if of_lists else _nested_text(step)
+        except DataError as error:
+            raise DataError(f"step {at + 1} {error}") from error
+    return steps
+
+
+def _nested_tokens(step: object) -> None:
+    if isinstance(step, str):
+        raise refused(step, "a list of texts; a text is read with 'of: {as: words}'")
+    _each(json_list(step, False, "a list of texts"), "token")
+
+
+def _nested_text(step: object) -> None:
+    if isinstance(step, list):
+        raise refused(step, "a text; a list of texts is read with 'of: {as: tokens}'")
+    text(step)
+
+
 def _listed(cell: object, textual: bool, expected: str) -> list[Any]:
     if isinstance(cell, str) and not (textual and cell.lstrip().startswith("[")):
         return words(text(cell))

@@ -12,7 +12,7 @@ from rnnspec.data.vectors import Values, WordVectors, read_vectors
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import PAD_ID, UNKNOWN_ID, TextFacts
 from rnnspec.plan.text_rule import TextRule
-from rnnspec.spec.inputs import WordVectors as Wanted
+from rnnspec.spec.text_options import WordVectors as Wanted
 
 
 def keyed(vectors: WordVectors, kind: str, rule: TextRule, fold_case: bool) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from rnnspec.data.columns.positions import position, span
 from rnnspec.errors import DataError, MissingPackage
 from rnnspec.plan.text_rule import PLAIN, rule_of
 from rnnspec.spec import Spec
+from rnnspec.spec.inner_views import inner_input
 from rnnspec.spec.inputs import TokenInput
 
 
@@ -68,6 +70,8 @@ def _taker(source: Any, kind: str) -> Callable[[object, bool], Taken]:
         case "tokens":
             fold = bool(getattr(source, "fold_case", False))
             return lambda cell, textual: _text(decode.tokens(cell, textual), fold)
+        case "nested":
+            return partial(_nested, inner_input(source))
         case "class" | "category":
             return _labelled
         case "labels":
@@ -96,6 +100,14 @@ def _taker(source: Any, kind: str) -> Callable[[object, bool], Taken]:
 
 def _text(tokens: Sequence[str], fold: bool) -> Taken:
     return Taken(len(tokens), decode.folded(list(tokens)) if fold else tokens)
+
+
+def _nested(inner: TokenInput, cell: object, textual: bool) -> Taken:
+    """The steps, and the tokens in all of them."""
+    steps = decode.nested(cell, textual, inner.as_ == "tokens")
+    rule, fold = rule_of(inner), bool(getattr(inner, "fold_case", False))
+    tokens = [token for step in steps for token in rule.tokens(inner.as_, step)]
+    return Taken(len(steps), _text(tokens, fold).words)
 
 
 def _tags(cell: object, textual: bool) -> Taken:

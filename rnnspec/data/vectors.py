@@ -30,8 +30,8 @@ from rnnspec.data.decimals import parsed
 from rnnspec.data.named import load_npy
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import VectorFile
-from rnnspec.spec.inputs import VectorFormat
-from rnnspec.spec.inputs import WordVectors as Wanted
+from rnnspec.spec.text_options import VectorFormat
+from rnnspec.spec.text_options import WordVectors as Wanted
 
 Values = NDArray[np.float32]
 LINES = 4096

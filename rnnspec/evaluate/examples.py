@@ -157,6 +157,8 @@ class Rows:
                 return f"{int(lengths)} steps, the last {numbers(values[:lengths, 0][-NUMBERS:])}"
             case nodes.FramesInput() | nodes.SeriesInput():
                 return f"{int(lengths)} steps of {values.shape[-1]} numbers"
+            case nodes.NestedInput():
+                return self._nested(node, values[:lengths])
             case nodes.CalendarInput():
                 return ""  # the row says its times
             case (
@@ -168,6 +170,11 @@ class Rows:
                 return ""  # stands in another input's column
             case _:
                 assert_never(node)
+
+    def _nested(self, node: nodes.NestedInput, steps: NDArray[Any]) -> str:
+        """Each step on a line of its own."""
+        rows = (self._tokens(node.inner, step[step > 0]) for step in steps)
+        return "\n".join(joined(node.kind, row) for row in rows)
 
     def _tokens(self, node: nodes.TokensInput, ids: NDArray[Any]) -> tuple[str, ...]:
         names = names_of(self.facts.inputs[node.column])

@@ -36,6 +36,8 @@ UNKNOWN_SHARE = 0.1
 """Share of tokens and labels that stand in no vocabulary."""
 COPIED_SHARE, FOREIGN = 0.4, 3
 """The share of tokens that no vocabulary has, where they may be copied, and how many there are."""
+LONG_SHARE = 0.25
+"""Share of nested rows of which one step is as long as any training row had."""
 MISSING_SHARE = 0.2
 """Share of numbers that are missing, where they may be."""
 GAPS = (*WHITE_SPACE, *" " * len(WHITE_SPACE))
@@ -115,6 +117,22 @@ def _draw_characters(node: nodes.CharactersInput, draw: Draw) -> Drawn:
     spell = known.characters.numbers
     spelled = [[np.array(spell(list(t)), np.int64) for t in row] for row in tokens]
     return Drawn(spelled, spelled)
+
+
+def _draw_nested(node: nodes.NestedInput, draw: Draw) -> Drawn:
+    """Of each step 0 to 6 tokens, and now and then as many as a training row had."""
+    known = draw.facts.inputs[node.column]
+    assert isinstance(known, TextFacts)
+    most, inner = min(MOST_STEPS, max(known.longest_step, 2)), node.inner
+    texts, numbers = list[Any](), list[Any]()
+    for length in draw.lengths:
+        counts = draw.generator.integers(0, min(most, 6) + 1, length)
+        if length and draw.generator.random() < LONG_SHARE:
+            counts[draw.generator.integers(length)] = most
+        steps = _draw_tokens(inner, known, replace(draw, lengths=counts.tolist()))
+        texts.append(list(steps.texts))
+        numbers.append(list(steps.numbers))
+    return Drawn(texts, numbers)
 
 
 def _draw_categories(node: nodes.CategoryInput, draw: Draw) -> Drawn:
@@ -394,6 +412,13 @@ def _steps(node: nodes.Input, found: Arrays, lengths: Lengths, draw: Generator) 
     return values, lengths
 
 
+def _nested(
+    node: nodes.NestedInput, found: Arrays, lengths: Lengths, draw: Generator
+) -> ModuleInput:
+    values = np.pad(found[0], ((0, 0), (0, 0), (0, int(found[0].shape[2] == 0))))
+    return _steps(node, [values], lengths, draw)
+
+
 def _one_more(values: NDArray[Any], wanted: bool) -> NDArray[Any]:
     """The values with a step more behind them, if wanted."""
     widths = [(0, 0), (0, int(wanted)), *[(0, 0)] * (values.ndim - 2)]
@@ -430,6 +455,8 @@ def _fill(plan: Plan, feeds: Feeds, batch: Batch) -> None:
                 if isinstance(node, nodes.ImageInput):
                     steps = in_steps(given, node.picture).shape[1]
                     feeds[name] = np.ascontiguousarray(in_place(values[:, :steps], node.picture))
+                elif isinstance(node, nodes.NestedInput):
+                    feeds[name] = values[:, : given.shape[1], : given.shape[2]]
                 else:
                     feeds[name] = values[:, : given.shape[1]].reshape(given.shape)
 
@@ -446,6 +473,7 @@ class ProbeFunctions:
 PROBES: Mapping[type[nodes.Input], ProbeFunctions] = {
     nodes.TokensInput: ProbeFunctions(_draw_texts, _steps),
     nodes.CharactersInput: ProbeFunctions(_draw_characters, _characters),
+    nodes.NestedInput: ProbeFunctions(_draw_nested, _nested),
     nodes.CopiesInput: ProbeFunctions(_draw_copies, _steps),
     nodes.CategoryInput: ProbeFunctions(
         _draw_categories, lambda node, found, lengths, draw: (found[0], np.ones_like(lengths))

@@ -79,6 +79,9 @@ def _numbers(plan: Plan, facts: Facts) -> Iterator[tuple[str, Any]]:
         match node:
             case nodes.TokensInput():
                 yield f"{node.column}.ids", _of_tokens(node, facts)
+            case nodes.NestedInput():
+                more = {"steps": "each has a list of numbers, 0 past its end"}
+                yield f"{node.column}.ids", {**_of_tokens(node.inner, facts), **more}
             case nodes.CategoryInput():
                 rule = f"the place of the label; {UNKNOWN_ID} for any other"
                 yield f"{node.column}.ids", {"rule": rule, "vocabulary": _names(node, facts)}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import repeat
 
-from rnnspec.spec.inputs import VectorFormat
+from rnnspec.spec.text_options import VectorFormat
 
 PAD = ""
 """Entry 0 of every vocabulary: fills the steps past the end of a row; no row contains it."""
@@ -98,6 +98,8 @@ class TextFacts:
     """For subwords, the tokenizer as JSON of the tokenizers library. It gives the numbers of the
     model: 0 and 1 are its pad and its unknown, and the entries follow."""
     vectors: VectorFacts | None = None
+    longest_step: int = 0
+    """Of sequences nested in steps, the most tokens in a step; the lengths of rows are in steps."""
 
     def of_rows(self) -> TextFacts:
         """The facts without the words that are known by a file of vectors alone."""

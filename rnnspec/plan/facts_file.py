@@ -38,7 +38,7 @@ from rnnspec.plan.facts import (
     VectorFile,
     Vocabulary,
 )
-from rnnspec.spec.inputs import VectorFormat
+from rnnspec.spec.text_options import VectorFormat
 
 FILE = "facts.json"
 FOLDER = "vocabulary"
@@ -120,6 +120,8 @@ def _written_text(folder: Path, side: str, column: str, facts: TextFacts) -> dic
             "entries": len(facts.characters.entries),
             "vocabulary": spelled,
         }
+    if facts.longest_step:
+        about["longest_step"] = facts.longest_step
     if facts.tokenizer:
         about["tokenizer"] = _name(side, column, "tokenizer")
         write_text(folder / _name(side, column, "tokenizer"), f"{facts.tokenizer}\n")
@@ -310,6 +312,7 @@ def _text(folder: Path, place: _Place, about: Mapping[str, Any]) -> TextFacts:
         longest_token,
         tokenizer,
         _vectors(place.at("vectors"), about["vectors"]) if "vectors" in about else None,
+        place.at("longest_step").whole(about) if "longest_step" in about else 0,
     )
 
 

@@ -52,7 +52,7 @@ def _key(node: nodes.Input, ids: bool) -> Names:
     return (node.key,)
 
 
-def _text(node: nodes.TokensInput | nodes.CategoryInput, ids: bool) -> Names:
+def _text(node: nodes.TokensInput | nodes.CategoryInput | nodes.NestedInput, ids: bool) -> Names:
     return (f"{node.column}.ids",) if ids else (node.column,)
 
 
@@ -66,6 +66,7 @@ def _characters(node: nodes.CharactersInput, ids: bool) -> Names:
 
 INPUT_TRAITS: Mapping[type[nodes.Input], InputTraits] = {
     nodes.TokensInput: InputTraits("numbers of tokens", True, _text),
+    nodes.NestedInput: InputTraits("numbers of tokens", True, _text),
     nodes.CharactersInput: InputTraits("numbers of tokens", False, _characters),
     nodes.CopiesInput: InputTraits("numbers of tokens", True, _found_in_text),
     nodes.CategoryInput: InputTraits("numbers of tokens", False, _text),

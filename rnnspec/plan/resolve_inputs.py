@@ -1,23 +1,19 @@
-"""The nodes of the inputs, with embeddings and spelling layers."""
+"""The nodes of the inputs, with embeddings, spelling layers and the encoders of nested ones."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import sqrt
 from typing import assert_never
 
 from rnnspec import spec as language
-from rnnspec.cells.initializers import Uniform
 from rnnspec.errors import DataError
 from rnnspec.plan.audio import audio_node
-from rnnspec.plan.builder import cell_of
-from rnnspec.plan.facts import ClassFacts, Facts, NumericFacts, TextFacts, VectorFacts
+from rnnspec.plan.facts import ClassFacts, Facts, NumericFacts, TextFacts
 from rnnspec.plan.nodes import (
     Calendar,
     CalendarFuture,
     CalendarInput,
     CategoryInput,
-    CharactersInput,
     Elapsed,
     Embed,
     FramesInput,
@@ -28,23 +24,18 @@ from rnnspec.plan.nodes import (
     LagsAhead,
     Node,
     Observed,
-    PerStep,
     Picture,
     PictureAugmentation,
-    Pool,
-    Recurrent,
     SeriesInput,
-    TokensInput,
     Unflatten,
     VectorInput,
     WindowMoments,
 )
-from rnnspec.plan.stateless import Read, dropped, flat, joined, table_init
-from rnnspec.plan.text_rule import rule_of
-from rnnspec.spec.branches import branches
+from rnnspec.plan.resolve_tokens import nested, tokens
+from rnnspec.plan.stateless import Read, flat
 from rnnspec.spec.calendar import CyclicEncoding
-from rnnspec.spec.encoder import DEFAULT_EMBED, given_columns
-from rnnspec.spec.inputs import OBSERVED, TokenInput
+from rnnspec.spec.encoder import given_columns
+from rnnspec.spec.inputs import OBSERVED
 from rnnspec.spec.pictures import PictureAugment
 from rnnspec.spec.widths import reads_frames
 
@@ -104,96 +95,13 @@ def read_inputs(spec: language.Spec, facts: Facts, prefix: str = "") -> Sources:
                 | language.BytesInput()
                 | language.SubwordsInput()
             ):
-                found.sequences.append(_tokens(spec, source, facts, found.nodes, prefix))
+                found.sequences.append(tokens(spec, source, facts, found.nodes, prefix))
+            case language.NestedInput():
+                place = ".".join(map(str, path))
+                found.sequences.append(nested(spec, place, source, facts, found.nodes, prefix))
             case _:
                 assert_never(source)
     return found
-
-
-def _tokens(
-    spec: language.Spec, source: TokenInput, facts: Facts, nodes: list[Node], prefix: str
-) -> Read:
-    """Token numbers, their vectors and, with `spelling`, the last states over the characters."""
-    known = facts.inputs[source.column]
-    assert isinstance(known, TextFacts)
-    size = len(known.vocabulary)
-    tokens = _tokens_input(source, size)
-    single = sum(isinstance(each, TokenInput) for each in spec.data.inputs) == 1
-    name = f"{prefix}embed" if single else f"{prefix}embed.{source.column}"
-    stated = spec.encoder.embed
-    width, init, tied = (
-        stated or DEFAULT_EMBED,
-        table_init(spec.encoder.embed_init),
-        _is_tied(spec, source),
-    )
-    if tied and not init and spec.init is None:
-        init = (("table", Uniform(1 / sqrt(width))),)
-    embed = Embed(name, tokens.name, size, width, pad=not tied, initializers=init)
-    if isinstance(source, language.WordsInput | language.TokensInput) and known.vectors:
-        embed = _pretrained(embed, source, known.vectors, stated if single else None)
-    nodes += [tokens, embed]
-    read = Read(name, embed.width)
-    if isinstance(source, language.WordsInput | language.TokensInput) and source.spelling:
-        spelled = _spelled(spec, source.spelling, tokens, known, nodes)
-        read = joined(f"{name}.spelled", [read, spelled], nodes)
-    return dropped(f"{name}.dropout", spec.encoder.embed_dropout, read, nodes)
-
-
-def _is_tied(spec: language.Spec, source: TokenInput) -> bool:
-    """Whether the vectors of a column also score its next token."""
-    tied = (out for branch in branches(spec) if branch.head.tied for out in branch.outputs)
-    ahead = (each for each in tied if isinstance(each, language.NextOutput))
-    return any(each.column == source.column for each in ahead)
-
-
-def _tokens_input(source: TokenInput, size: int) -> TokensInput:
-    name, fold_case = f"input.{source.column}", getattr(source, "fold_case", False)
-    wanted = getattr(source, "vectors", None)
-    or_lower = wanted is not None and wanted.lower_case
-    rule = rule_of(source)
-    return TokensInput(name, source.column, source.as_, size, fold_case, rule, or_lower)
-
-
-def _pretrained(
-    embed: Embed,
-    source: language.WordsInput | language.TokensInput,
-    known: VectorFacts,
-    stated: int | None,
-) -> Embed:
-    """The embedding with the vectors of a file. Raises DataError where another width is `stated`
-    for it."""
-    if stated is not None and stated != known.width:
-        raise DataError(
-            f"encoder.embed is {stated}, and the vectors of {source.column!r} in"
-            f" {known.source.file} have {known.width} numbers; leave encoder.embed out"
-        )
-    frozen = embed.size - known.first
-    half = source.vectors is not None and source.vectors.storage == "float16"
-    return replace(embed, width=known.width, vectors=True, frozen=frozen, half=half)
-
-
-def _spelled(
-    spec: language.Spec,
-    spelling: language.Spelling,
-    tokens: TokensInput,
-    known: TextFacts,
-    nodes: list[Node],
-) -> Read:
-    """The last outputs in both directions of a layer over the characters of each token."""
-    assert known.characters is not None, f"{tokens.column} has no characters"
-    prefix, size = f"spelling.{tokens.column}", len(known.characters)
-    name = f"{tokens.name}.characters"
-    nodes.append(CharactersInput(name, tokens.column, tokens.name, size))
-    nodes.append(Embed(f"{prefix}.embed", name, size, spelling.embed))
-    read = Read(f"{prefix}.embed", spelling.embed)
-    read = dropped(f"{prefix}.dropout", spelling.dropout, read, nodes)
-    cell = cell_of(spec, spelling.cell)
-    layer = Recurrent(
-        f"{prefix}.layer", read.name, cell, read.width, spelling.units, "bidirectional"
-    )
-    pool = Pool(f"{prefix}.last", layer.name, "last", layer.width, 0)
-    nodes += [layer, pool, PerStep(prefix, pool.name, tokens.name)]
-    return Read(prefix, layer.width)
 
 
 def _frames(key: str, source: language.FramesInput, facts: Facts, nodes: list[Node]) -> Read:

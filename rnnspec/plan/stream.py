@@ -520,6 +520,8 @@ def kept_states(decoder: nodes.Decoder) -> Iterator[StreamState]:
 RULES: Mapping[type[Node], Callable[[_Reading, Any], States]] = {
     nodes.TokensInput: _tokens,
     nodes.CharactersInput: _nothing,
+    nodes.NestedInput: _input,
+    nodes.Unnest: _nothing,
     nodes.CopiesInput: _copies,
     nodes.CategoryInput: _nothing,
     nodes.KeysInput: _input,

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, assert_never
 
-from rnnspec.spec.inputs import CharsInput, RegexSplit, TokenInput, TokensInput, WordsInput
+from rnnspec.spec.inputs import CharsInput, TokenInput, TokensInput, WordsInput
+from rnnspec.spec.text_options import RegexSplit
 
 Form = Literal["nfc", "nfd", "nfkc", "nfkd"]
 FORMS: Mapping[Form, Literal["NFC", "NFD", "NFKC", "NFKD"]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
 import numpy as np
@@ -14,12 +14,14 @@ from rnnspec.reference.functions import Array, Arrays
 
 Row = Mapping[str, Any]
 """The columns of a row by the `key` of the input, without padding: token numbers `[T]`, numbers to
-copy `[T]`, the characters of each token as a list of lists, the number of a category, frames
-`[T, width]`, pixels `[T, features, channels]`, keys `[T, size]`, a vector `[width]`, samples `[S]`,
-a series `[T]` and its values ahead `[H]`. Missing numbers are NaN."""
+copy `[T]`, the characters of each token, or what is nested in each step, as a list of lists, the
+number of a category, frames `[T, width]`, pixels `[T, features, channels]`, keys `[T, size]`, a
+vector `[width]`, samples `[S]`, a series `[T]` and its values ahead `[H]`. Missing numbers are
+NaN."""
 Reading = (
     nodes.TokensInput
     | nodes.CopiesInput
+    | nodes.NestedInput
     | nodes.CategoryInput
     | nodes.FramesInput
     | nodes.ImageInput
@@ -38,6 +40,8 @@ Reading = (
 
 def read(node: Reading, weights: Arrays, row: Row, values: Arrays) -> Array:
     """The value of an input: its column scaled, with missing numbers replaced."""
+    if isinstance(node, nodes.NestedInput):
+        return nested(row[node.key])
     cell = np.asarray(row[node.key], np.float64)
     match node:
         case nodes.TokensInput() | nodes.CopiesInput():
@@ -76,6 +80,14 @@ def read(node: Reading, weights: Arrays, row: Row, values: Arrays) -> Array:
             return _moments(node, weights, _numbers(node, cell))
         case _:
             assert_never(node)
+
+
+def nested(steps: Sequence[Any]) -> Array:
+    """`[T, E]`: the numbers of each step, 0 past its end."""
+    found = np.zeros((len(steps), max(map(len, steps), default=0)))
+    for at, step in enumerate(steps):
+        found[at, : len(step)] = step
+    return found
 
 
 def _numbers(

@@ -105,27 +105,37 @@ def _together(plan: Plan, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def values_of(plan: Plan, weights: Arrays, row: Row) -> dict[str, Array]:
     """The values of all nodes for one row, except outputs and decoders.
 
-    Nodes over the characters of tokens are computed token by token, up to a `PerStep`.
+    Nodes over the characters of tokens, and over what is nested in steps, are computed token by
+    token, or step by step, up to a `PerStep`.
     """
     values: dict[str, Array] = {}
-    spelled: dict[str, list[Array]] = {}
+    inner: dict[str, list[Array]] = {}
     axes = nodes.shapes(plan)
     for node in plan.nodes:
-        source = getattr(node, "source", "")
         if isinstance(node, nodes.CharactersInput):
-            spelled[node.name] = [np.asarray(c, np.float64).reshape(-1) for c in row[node.key]]
+            inner[node.name] = [np.asarray(c, np.float64).reshape(-1) for c in row[node.key]]
+        elif isinstance(node, nodes.Unnest):
+            inner[node.name] = [step[step > 0] for step in values[node.source]]
         elif isinstance(node, Reading):
             values[node.name] = read(node, weights, row, values)
         elif isinstance(node, nodes.PerStep):
             width = int(axes[node.name][-1])
-            values[node.name] = np.array(spelled[source]).reshape(-1, width)
-        elif source in spelled:
-            tokens = spelled[source]
-            function = LAYERS[type(node)]
-            spelled[node.name] = [function(plan, node, weights, {source: t}) for t in tokens]
+            values[node.name] = np.array(inner[node.source]).reshape(-1, width)
+        elif any(source in inner for source in node.sources()):
+            inner[node.name] = _of_each(plan, node, weights, inner)
         elif not isinstance(node, nodes.Decoder | nodes.Output):
             values[node.name] = LAYERS[type(node)](plan, node, weights, values)
     return values
+
+
+def _of_each(
+    plan: Plan, node: nodes.Node, weights: Arrays, inner: Mapping[str, list[Array]]
+) -> list[Array]:
+    """The value of a node in each token or step, of those that its sources have there."""
+    sources = list(node.sources())
+    each = zip(*(inner[source] for source in sources), strict=True)
+    function = LAYERS[type(node)]
+    return [function(plan, node, weights, dict(zip(sources, of, strict=True))) for of in each]
 
 
 def _answer(plan: Plan, weights: Arrays, row: Row, seed: int) -> dict[str, Any]:

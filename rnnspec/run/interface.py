@@ -54,6 +54,7 @@ InputKind = Literal[
     "words", "chars", "bytes", "tokens", "ids", "characters", "copies", "category", "category_id",
     "keys", "key_ids", "frames", "series", "future", "number", "vector", "subwords",
     "audio", "image", "video", "times", "times_ahead",
+    "nested_texts", "nested_tokens", "nested_ids",
 ]  # fmt: skip
 OutputKind = Literal[
     "class", "tags", "path", "labels", "keys", "number", "vector", "frames", "text", "tokens",
@@ -73,6 +74,8 @@ class InputColumn:
     - `copies`: for each token its number where it is copied: below `width` a number of the answer's
       vocabulary, else `width` + the first step, from 0, that holds the same token; ~number where it
       may not be answered; 0 for nothing to copy.
+    - `nested_texts`: for each step a text; `nested_tokens`, `nested_ids`: for each step a list of
+      texts, or of token numbers from 1 and below `width`.
     - `characters`: for each token a list of the numbers of its characters.
     - `category`, `category_id`: a label, or its number below `width`.
     - `keys`, `key_ids`: for each step a list of the labels that are on, or of their numbers below
@@ -298,7 +301,7 @@ def _input(plan: Plan, node: nodes.Input, ids: bool) -> InputColumn:
         "" if name == column else name,
         node.elapsed if isinstance(node, nodes.FramesInput) else None,
         known.is_double(node),
-        node.rule if isinstance(node, nodes.TokensInput) and not ids else PLAIN,
+        node.rule if isinstance(node, nodes.TokensInput | nodes.NestedInput) and not ids else PLAIN,
         AudioReading(node.rate, node.channels, node.resample)
         if isinstance(node, nodes.AudioInput)
         else None,
@@ -316,12 +319,19 @@ def _tokens(node: nodes.TokensInput, ids: bool) -> KindAndWidth:
     return "ids" if ids and node.kind != "subwords" else node.kind, node.size if ids else None
 
 
+def _nested(node: nodes.NestedInput, ids: bool) -> KindAndWidth:
+    if ids:
+        return "nested_ids", node.size
+    return "nested_tokens" if node.kind == "tokens" else "nested_texts", None
+
+
 def _category(node: nodes.CategoryInput, ids: bool) -> KindAndWidth:
     return ("category_id", node.size) if ids else ("category", None)
 
 
 INPUT_COLUMNS: Mapping[type[nodes.Input], Callable[[Any, bool], KindAndWidth]] = {
     nodes.TokensInput: _tokens,
+    nodes.NestedInput: _nested,
     nodes.CharactersInput: lambda node, ids: ("characters", node.size),
     nodes.CopiesInput: lambda node, ids: ("copies", node.size),
     nodes.CategoryInput: _category,

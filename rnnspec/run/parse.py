@@ -163,6 +163,15 @@ def _id_lists(column: InputColumn, cell: object, textual: bool) -> list[Integers
 _LISTS = "a list of lists of numbers"
 
 
+def _nested_ids(column: InputColumn, cell: object, textual: bool) -> list[Integers]:
+    """Token numbers of each step, none of them 0, which is past the end of a step."""
+    found = _id_lists(column, cell, textual)
+    for at, step in enumerate(found):
+        if not step.all():
+            raise DataError(f"step {at + 1} holds 0, which stands past the end of a step")
+    return found
+
+
 def _times(column: InputColumn, cell: object, textual: bool) -> Integers:
     found = seconds(decode.json_list(cell, textual, _TIMES), column.zone)
     if column.width is not None and len(found) != column.width:
@@ -245,6 +254,19 @@ INPUT_KINDS: Mapping[InputKind, InputFunctions] = {
         _id_lists,
         lambda column, values: feeds.padded_lists(values, 0, np.int64),
         lengths=feeds.character_counts,
+    ),
+    "nested_texts": InputFunctions(
+        lambda column, cell, textual: decode.nested(cell, textual, of_lists=False),
+        lambda column, values: feeds.padded_texts(values),
+        _count,
+    ),
+    "nested_tokens": InputFunctions(
+        lambda column, cell, textual: decode.nested(cell, textual, of_lists=True),
+        lambda column, values: feeds.padded_lists(values, "", object),
+        _count,
+    ),
+    "nested_ids": InputFunctions(
+        _nested_ids, lambda column, values: feeds.padded_lists(values, 0, np.int64), _count
     ),
     "category": InputFunctions(_category, _objects),
     "category_id": InputFunctions(_id, lambda column, values: np.array(values).reshape(-1)),

@@ -25,6 +25,7 @@ from rnnspec.spec.inputs import (
 )
 from rnnspec.spec.layers import Layer
 from rnnspec.spec.load import LoadedSpec, load_spec, resolved_yaml
+from rnnspec.spec.nested import NestedInput
 from rnnspec.spec.optimizers import SGD, Adagrad, Adam, AdamW, NAdam, Optimizer, RAdam, RMSprop
 from rnnspec.spec.outputs import (
     CharsOutput,

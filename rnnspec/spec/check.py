@@ -25,6 +25,7 @@ from rnnspec.spec import (
     check_layers,
     check_losses,
     check_names,
+    check_nested,
     check_pictures,
     check_positions,
     check_sources,
@@ -37,6 +38,7 @@ from rnnspec.spec import (
 )
 from rnnspec.spec.base import Loc
 from rnnspec.spec.explain import Finding
+from rnnspec.spec.inner_views import InnerView, inner_views
 from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.views import View, views
@@ -52,7 +54,8 @@ class Check:
     """`find` yields the findings in a spec, `reads` are the paths that they depend on.
 
     With `cell`, a finding about a layer also depends on the definition of the layer's cell. Of
-    several encoders each is checked alone, but for checks of the `whole` spec.
+    several encoders, and of those inside nested sequences, each is checked alone, but for checks of
+    the `whole` spec.
     """
 
     find: Callable[[Spec], Iterator[Finding]]
@@ -63,16 +66,17 @@ class Check:
 
 def findings(spec: Spec, removed: frozenset[Loc] = frozenset()) -> Iterator[Finding]:
     """The findings of all checks, except those that depend on a path in `removed`."""
+    inner = [finding for view in inner_views(spec) for finding in _of_view(view, removed)]
     if not spec.encoders:
-        yield from _found(CHECKS, spec, removed)
+        yield from (*_found(CHECKS, spec, removed), *inner)
         return
     found = list(_found((check for check in CHECKS if check.whole), spec, removed))
     for view in views(spec):
         found += _of_view(view, removed)
-    yield from dict.fromkeys(found)
+    yield from dict.fromkeys([*found, *inner])
 
 
-def _of_view(view: View, removed: frozenset[Loc]) -> Iterator[Finding]:
+def _of_view(view: View | InnerView, removed: frozenset[Loc]) -> Iterator[Finding]:
     """What is found in one of several encoders, by the paths of the file."""
     gone = frozenset(path for each in removed if (path := view.inside(each)) is not None)
     for finding in _found((check for check in CHECKS if not check.whole), view.spec, gone):
@@ -317,6 +321,11 @@ CHECKS: tuple[Check, ...] = (
     Check(check_forecast.residuals_have_a_season, (*_INPUT, *_OUTPUT, check_data.SERIES)),
     Check(check_forecast.lags_are_of_forecasts, (*_INPUT, *_OUTPUT)),
     Check(check_calendar.calendars_read_times, (*_INPUT, *_OUTPUT, check_data.SERIES)),
+    Check(
+        check_nested.inner_states_are_of_no_column,
+        (*_INPUT, *(("data", "input", *each, "encoder") for each in ((), (EACH,)))),
+    ),
+    Check(check_nested.nested_steps_are_not_answered, (*_COLUMNS, *_INPUT, *_OUTPUT)),
     Check(check_data.steps_have_times, (check_data.SERIES,)),
     Check(check_data.what_may_miss_is_observed, _INPUT),
     Check(check_data.missing_steps_may_be_missing, (check_data.SERIES, *_INPUT)),

@@ -21,6 +21,7 @@ from rnnspec.spec.head import Head, LastPooling
 from rnnspec.spec.init import Init, initializer_of
 from rnnspec.spec.inputs import FramesInput, TokenInput, TokensInput, WordsInput
 from rnnspec.spec.layers import ConvLayer, DenseLayer, DropoutLayer, Layer
+from rnnspec.spec.nested import NestedInput
 from rnnspec.spec.recurrent import GivenState, RecurrentLayer
 from rnnspec.spec.spec import Spec
 
@@ -128,6 +129,9 @@ def cells_have_names_of_their_own(spec: Spec) -> Iterator[Finding]:
 
 def cells_are_used(spec: Spec) -> Iterator[Finding]:
     used = {name for _, name in _named_cells(spec)}
+    nested = (each for each in spec.data.inputs if isinstance(each, NestedInput))
+    inner = (layer for each in nested for layer in each.encoder.layers)
+    used |= {layer.cell for layer in inner if isinstance(layer, RecurrentLayer)}
     for name in spec.cells:
         if name not in used:
             hint = f"write 'cell: {name}' in a layer, or remove it"
@@ -345,12 +349,13 @@ def embeddings_have_tokens(spec: Spec) -> Iterator[Finding]:
         return
     first = (*spec.data.sequences, *spec.data.inputs)[0]
     why = f"with 'as: {first.as_}', which has no vocabulary"
+    hint = "write it in the encoder of the input" if isinstance(first, NestedInput) else "remove it"
     if spec.encoder.embed is not None:
-        yield no_effect(("encoder", "embed"), why)
+        yield no_effect(("encoder", "embed"), why, hint)
     if spec.encoder.embed_init is not None:
-        yield no_effect(("encoder", "embed_init"), why)
+        yield no_effect(("encoder", "embed_init"), why, hint)
     if spec.encoder.embed_dropout:
-        yield no_effect(("encoder", "embed_dropout"), why)
+        yield no_effect(("encoder", "embed_dropout"), why, hint)
 
 
 def drawn_vectors_are_not_of_a_file(spec: Spec) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from rnnspec.spec.encoder import given_columns
 from rnnspec.spec.explain import Finding
 from rnnspec.spec.inputs import CategoryInput, Input, SubwordsInput, TokenInput, TokensInput
 from rnnspec.spec.metrics import answers_numbers, distribution_of
+from rnnspec.spec.nested import NestedInput
 from rnnspec.spec.outputs import (
     Distributed,
     ForecastOutput,
@@ -72,7 +73,9 @@ def _drawn(spec: Spec) -> Iterator[Loc]:
 def _inputs(spec: Spec, source: Input, ids: bool) -> Iterator[str]:
     """The names of one input, and of its lengths where it carries the lengths of all steps."""
     column = source.column
-    has_ids = isinstance(source, TokenInput | CategoryInput)  # others are read unchanged
+    has_ids = isinstance(
+        source, TokenInput | CategoryInput | NestedInput
+    )  # others are read unchanged
     yield f"{column}.ids" if ids and has_ids else column
     if spec.data.read_ahead(source):
         yield f"{column}.future"

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from rnnspec.spec.check_data import is_plain_text
 from rnnspec.spec.explain import Finding, no_effect
-from rnnspec.spec.inputs import RegexSplit, TokensInput, WordsInput
+from rnnspec.spec.inputs import TokensInput, WordsInput
 from rnnspec.spec.spec import Spec
+from rnnspec.spec.text_options import RegexSplit
 
 
 def vectors_have_words(spec: Spec) -> Iterator[Finding]:

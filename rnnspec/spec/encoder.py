@@ -41,6 +41,16 @@ class Encoder(Model):
     )
 
 
+class InnerEncoder(Encoder):
+    """The encoder of each sequence inside a nested one: its vector is a step of the sequence
+    outside."""
+
+    pooling: Pooling = Field(
+        default=LastPooling.model_construct(),
+        description="How the states of all its steps become one vector.",
+    )
+
+
 Inputs = Annotated[
     tuple[Text, ...],
     ListOf,

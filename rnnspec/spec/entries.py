@@ -43,8 +43,9 @@ class Entry:
 
     @property
     def places(self) -> tuple[str, ...]:
-        """The places in a file."""
-        return tuple(dict.fromkeys(f"{kind.place}.{self.key}".strip(".") for kind in self.kinds))
+        """The places in a file, those of the deepest mappings last."""
+        found = dict.fromkeys(f"{kind.place}.{self.key}".strip(".") for kind in self.kinds)
+        return tuple(sorted(found, key=lambda place: place.count(".")))
 
     @property
     def of(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from rnnspec.spec.calendar import CalendarInput
 from rnnspec.spec.check_layers import cell_named
 from rnnspec.spec.decoder import Decoder, NoAttention, TransducerDecoder
 from rnnspec.spec.encoder import DEFAULT_EMBED
+from rnnspec.spec.inner_views import inner_spec
 from rnnspec.spec.inputs import (
     OBSERVED,
     AudioInput,
@@ -30,6 +31,7 @@ from rnnspec.spec.inputs import (
     WordsInput,
 )
 from rnnspec.spec.layers import ConvLayer, DenseLayer, Layer, PoolLayer, StackLayer
+from rnnspec.spec.nested import NestedInput
 from rnnspec.spec.outputs import ForecastOutput
 from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.spec import Spec
@@ -74,6 +76,8 @@ def _width_of(spec: Spec, source: Input) -> int | None:
             return source.width
         case CategoryInput() | NumberInput():
             return _static(source)
+        case NestedInput():
+            return encoder_layers(inner_spec(spec, source))[-1].output
         case AudioInput():
             return width_of(source.features, source.rate)
         case VectorInput() | FramesInput() | KeysInput() | ImageInput() | VideoInput():

@@ -57,6 +57,8 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
 REFUSED: Mapping[type[Node], str] = {
     nodes.CharactersInput: "reads the characters of tokens",
     nodes.PerStep: "reads the characters of tokens",
+    nodes.NestedInput: "has a sequence in each step",
+    nodes.Unnest: "has a sequence in each step",
     nodes.CopiesInput: "may be copied into the answer",
     nodes.AudioInput: "is sound, whose features are not computed in C",
     nodes.WindowMoments: "is scaled by its own window",

@@ -36,6 +36,7 @@ from rnnspec.to_onnx import (
     forecast,
     lags,
     layer,
+    nested,
     numbers,
     outputs,
     pictures,
@@ -61,6 +62,8 @@ from rnnspec.to_onnx.written_frames import lower_written_frames
 LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.TokensInput: tokens.lower_tokens,
     nodes.CharactersInput: tokens.lower_characters,
+    nodes.NestedInput: nested.lower_nested,
+    nodes.Unnest: nested.lower_unnest,
     nodes.CopiesInput: copying.lower_copies,
     nodes.CategoryInput: tokens.lower_category,
     nodes.KeysInput: tokens.lower_keys,
@@ -124,6 +127,8 @@ def to_onnx(
       `<column>` [batch, time]. With `ids`, int64 `<column>.ids` [batch, time], and of spelled
       tokens `<column>.characters` [batch, time, chars] and its `.lengths` [batch, time], of tokens
       that may be copied `<column>.copies` [batch, time] (see `CopiesInput`).
+    - nested texts: string `<column>` [batch, time], of tokens [batch, time, inner], padded with "";
+      with `ids` int64 `<column>.ids` [batch, time, inner], 0 past the end of each step.
     - a category: string `<column>` [batch], with `ids` int64 `<column>.ids` [batch].
     - keys: string `<column>` [batch, time, keys], padded with ""; with `ids` float `<column>`
       [batch, time, labels] of 0 and 1.
@@ -331,7 +336,9 @@ def _padded(
                 return True
             case nodes.FramesOutput(length="input"):
                 return True
-            case nodes.CharactersInput() | nodes.ChainOutput() | nodes.AudioInput():
+            case (
+                nodes.CharactersInput() | nodes.Unnest() | nodes.ChainOutput() | nodes.AudioInput()
+            ):
                 return True
             case nodes.FramesInput(missing="previous"):
                 return True

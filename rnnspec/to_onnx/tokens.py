@@ -13,6 +13,7 @@ from rnnspec.plan.nodes import (
     CategoryInput,
     CharactersInput,
     KeysInput,
+    NestedInput,
     PerStep,
     TokenKind,
     TokensInput,
@@ -77,7 +78,9 @@ def lower_characters(low: Lowering, node: CharactersInput) -> PaddedSequence:
 def lower_per_step(low: Lowering, node: PerStep) -> PaddedSequence:
     """`[T * B, W]` to `[T, B, W]`: the rows are in this order already."""
     emit, steps = low.emit, low.steps(node.steps)
-    extents = emit.op("Shape", [steps.name], f"{node.name}.extents")
+    nested = isinstance(low.plan.node(node.steps), NestedInput)
+    attributes = {"end": 2} if nested else {}
+    extents = emit.op("Shape", [steps.name], f"{node.name}.extents", **attributes)
     shape = emit.concat([extents, emit.integers(-1)], 0, f"{node.name}.shape")
     value = emit.op("Reshape", [low.vector(node.source), shape], node.name)
     return PaddedSequence(value, steps.lengths)
@@ -186,24 +189,24 @@ def _from_text(low: Lowering, node: TokensInput) -> tuple[str, str]:
             " tokenizers library makes the token numbers with it"
         )
     shape: list[Extent] = [BATCH, low.time_extent(node)] if node.kind == "tokens" else [BATCH]
-    text = emit.input(node.column, STRING, shape, _doc(node), reserved=True)
+    text = emit.input(node.column, STRING, shape, doc_of(node), reserved=True)
     if node.rule.normalize != "none":
-        text = _each(low, normalized, text, shape, f"{name}.normalized", node.rule.normalize)
+        text = each_text(low, normalized, text, shape, f"{name}.normalized", node.rule.normalize)
     if node.kind == "tokens":
         low.tokens[node.column] = text
-        return _numbered(low, node, text, numbers), ""
-    split = _into_words(node.rule) if node.kind == "words" else INTO_CHARACTERS
+        return numbered(low, node, text, numbers), ""
+    split = into_words(node.rule) if node.kind == "words" else INTO_CHARACTERS
     tokens = emit.op("Tokenizer", [text], f"{name}.tokens", CONTRIB, **split)
     if node.kind == "bytes":
         emit.typed(tokens, STRING, [BATCH, f"{CHARS}{of_axis(node.axis)}"])
         found, lengths = bytes_of(emit, tokens, FIRST_BYTE, name)
         return emit.typed(found, INT64, [BATCH, time_dimension(node.axis)]), lengths
     low.tokens[node.column] = emit.typed(tokens, STRING, [BATCH, time_dimension(node.axis)])
-    found = _numbered(low, node, tokens, {PAD: PAD_ID, **numbers})
-    return found, _lengths_of(low, found, 1, f"{name}.lengths")
+    found = numbered(low, node, tokens, {PAD: PAD_ID, **numbers})
+    return found, lengths_of(low, found, 1, f"{name}.lengths")
 
 
-def _doc(node: TokensInput) -> str:
+def doc_of(node: TokensInput) -> str:
     """What a caller gives."""
     rule = node.rule
     doc = WORDS[rule.split] if node.kind == "words" else TEXTS[node.kind]
@@ -213,7 +216,7 @@ def _doc(node: TokensInput) -> str:
     return doc + form + (", lower-cased" if node.fold_case else "")
 
 
-def _into_words(rule: TextRule) -> Attributes:
+def into_words(rule: TextRule) -> Attributes:
     """How Tokenizer splits texts; StringSplit knows no white space but U+0020."""
     if rule.split == "whitespace":
         return INTO_WORDS
@@ -221,11 +224,17 @@ def _into_words(rule: TextRule) -> Attributes:
     return {"tokenexp": expression, "mark": 0, "pad_value": PAD, "mincharnum": 1}
 
 
-def _numbered(low: Lowering, node: TokensInput, tokens: str, numbers: dict[str, int]) -> str:
-    """The numbers of tokens `[B, T]`. Both forms of a token are looked up at once: the table is
-    large where there are two."""
+def numbered(
+    low: Lowering,
+    node: TokensInput,
+    tokens: str,
+    numbers: dict[str, int],
+    shape: Sequence[Extent] = (),
+) -> str:
+    """The numbers of tokens `[B, T]`, or of another `shape`. Both forms of a token are looked up at
+    once: the table is large where there are two."""
     emit, name = low.emit, f"{node.name}.looked_up"
-    lower = _folded(low, node, tokens)
+    lower = _folded(low, node, tokens, shape or [BATCH, time_dimension(node.axis)])
     if not node.or_lower:
         return looked_up(low, lower, numbers, UNKNOWN_ID, name)
     both = emit.concat([tokens, lower], 0, f"{name}.both_forms")
@@ -235,14 +244,14 @@ def _numbered(low: Lowering, node: TokensInput, tokens: str, numbers: dict[str, 
     return emit.op("Where", [unknown, second, first], name)
 
 
-def _folded(low: Lowering, node: TokensInput, tokens: str) -> str:
-    """Tokens `[B, T]` in lower case; those of one character have it in their table."""
+def _folded(low: Lowering, node: TokensInput, tokens: str, shape: Sequence[Extent]) -> str:
+    """Tokens in lower case; those of one character have it in their table."""
     if node.kind == "chars" or not (node.fold_case or node.or_lower):
         return tokens
-    return _each(low, folded, tokens, [BATCH, time_dimension(node.axis)], f"{node.name}.folded")
+    return each_text(low, folded, tokens, shape, f"{node.name}.folded")
 
 
-def _each(
+def each_text(
     low: Lowering,
     changed: Callable[..., str],
     texts: str,
@@ -261,7 +270,7 @@ def _each(
     return emit.typed(whole, STRING, shape)
 
 
-def _lengths_of(low: Lowering, numbers: str, axis: int, name: str) -> str:
+def lengths_of(low: Lowering, numbers: str, axis: int, name: str) -> str:
     """The number of ids above 0, which is the pad's."""
     own = low.emit.op("Sign", [numbers], f"{name}.own")
     return low.emit.reduce("ReduceSum", own, axis, name)
@@ -309,5 +318,5 @@ def _characters_of(low: Lowering, node: CharactersInput) -> tuple[str, str]:
     emit.typed(spelled, STRING, [time, BATCH, chars])
     table = {PAD: PAD_ID, **ids_by_text(known.characters, fold_case=False)}
     numbers = looked_up(low, spelled, table, UNKNOWN_ID, f"{name}.looked_up")
-    lengths = _lengths_of(low, numbers, 2, f"{name}.lengths")
+    lengths = lengths_of(low, numbers, 2, f"{name}.lengths")
     return numbers, emit.op("Reshape", [lengths, emit.integers(-1)], f"{name}.each_length")

@@ -66,7 +66,8 @@ def steps_first(values: Tensor, lengths: Tensor) -> PaddedSequence:
 
 
 class Sequence(Weighted):
-    """Token numbers or numbers to copy `[B, T]`, or keys `[B, T, size]`, unchanged."""
+    """Token numbers or numbers to copy `[B, T]`, nested ones `[B, T, E]`, or keys
+    `[B, T, size]`, unchanged."""
 
     def forward(self, values: Tensor, lengths: Tensor) -> PaddedSequence:
         return steps_first(values, lengths)
@@ -91,8 +92,25 @@ class Characters(Weighted):
         return PaddedSequence(rows.t(), Lengths(spelled, longest))
 
 
+class Unnest(Weighted):
+    """The sequences in the steps of a nested input, one step a row: `[C, W]`.
+
+    The W steps are those within the lengths of their rows, in the order of the flat steps
+    `[T * B]`. A batch without steps gives one row of no elements.
+    """
+
+    def forward(self, source: PaddedSequence) -> PaddedSequence:
+        """`source` `[T, B, E]`, numbers above 0 up to the end of each step's sequence."""
+        places = source.lengths.places
+        flat = source.values.flatten(0, 1)
+        rows = flat.index_select(0, places) if len(places) else torch.zeros_like(flat[:1])
+        counts = (rows > 0).sum(-1)
+        longest = max(1, int(counts.max()))
+        return PaddedSequence(rows[:, :longest].t(), Lengths(counts, longest))
+
+
 class PerStep(Weighted):
-    """The vectors `[W, width]` of the tokens of `Characters` at their steps, 0 elsewhere."""
+    """The vectors `[W, width]` of `Characters` or `Unnest` at their steps, 0 elsewhere."""
 
     def forward(self, source: Tensor, steps: PaddedSequence) -> PaddedSequence:
         lengths = steps.lengths

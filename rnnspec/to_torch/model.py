@@ -81,10 +81,10 @@ class Model(nn.Module):
         learned length one step more than `targets`.
 
         `inputs` maps the key of each input to `(values, lengths)`: token numbers `[B, T]` int64,
-        numbers to copy `[B, T]`, characters `[B, T, C]` with lengths `[B, T]`, frames, keys or a
-        series `[B, T, width]`, a category `[B]`, vectors `[B, width]`, values ahead `[B, H, 1]`.
-        Lengths are `[B]` int64; those of categories and vectors are not read. T is at least 1, even
-        if every row is empty.
+        numbers to copy `[B, T]`, nested ones `[B, T, E]`, characters `[B, T, C]` with lengths
+        `[B, T]`, frames, keys or a series `[B, T, width]`, a category `[B]`, vectors `[B, width]`,
+        values ahead `[B, H, 1]`. Lengths are `[B]` int64; those of categories and
+        vectors are not read. T is at least 1, even if every row is empty.
 
         A text needs its `targets` `[B, U]`: numbers, END_ID, then -1. Each step reads the true
         number before it with probability `teacher_forcing`, else the most probable one of the step

@@ -39,6 +39,8 @@ _OF_NODE: dict[type[nodes.Node], Callable[[Any], nn.Module]] = {
     nodes.CopiesInput: inputs.Sequence,
     nodes.KeysInput: inputs.Sequence,
     nodes.CharactersInput: inputs.Characters,
+    nodes.NestedInput: inputs.Sequence,
+    nodes.Unnest: inputs.Unnest,
     nodes.CategoryInput: inputs.Category,
     nodes.FramesInput: inputs.Frames,
     nodes.AudioInput: audio.Audio,

@@ -43,11 +43,12 @@ def inputs_before(node: nodes.Node) -> str:
 
 
 def of_characters(plan: Plan) -> frozenset[str]:
-    """The nodes that run over the characters of tokens, not over the steps of a row."""
+    """The nodes that run over the characters of tokens, or over what is nested in steps, not over
+    the steps of a row."""
     found: set[str] = set()
     for node in plan.nodes:
         inside = any(source in found for source in node.sources())
-        if isinstance(node, nodes.CharactersInput) or (
+        if isinstance(node, nodes.CharactersInput | nodes.Unnest) or (
             inside and not isinstance(node, nodes.PerStep)
         ):
             found.add(node.name)
@@ -108,6 +109,7 @@ def _read_with(node: nodes.Input | nodes.Derived, values: Values) -> tuple[Value
         case (
             nodes.TokensInput()
             | nodes.CopiesInput()
+            | nodes.NestedInput()
             | nodes.CategoryInput()
             | nodes.FramesInput()
             | nodes.AudioInput()

@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data import Dataset
-from rnnspec.data.collate import BatchColumn, PerRow, Steps, Texts
+from rnnspec.data.collate import BatchColumn, Nested, PerRow, Steps, Texts
 from rnnspec.data.decode import words
 from rnnspec.plan import Facts, Plan
 from rnnspec.plan.facts import UNKNOWN_ID, TextFacts
-from rnnspec.plan.nodes import CategoryInput, TokensInput, WrittenOutput
+from rnnspec.plan.nodes import CategoryInput, NestedInput, TokensInput, WrittenOutput
 
 BLOCK = 1 << 22
 """Numbers that are counted at once."""
+Named = TokensInput | NestedInput | CategoryInput | WrittenOutput
+"""Nodes that have a vocabulary."""
 _NAMES = {"words": "words", "chars": "characters", "tokens": "tokens", "subwords": "subwords"}
 
 
@@ -32,18 +34,16 @@ def data_notes(plan: Plan, facts: Facts, valid: Dataset | None) -> Iterator[str]
             yield from _unknown(node, valid)
 
 
-def _texts(plan: Plan) -> Iterator[TokensInput | CategoryInput | WrittenOutput]:
+def _texts(plan: Plan) -> Iterator[Named]:
     """The nodes that have a vocabulary, but for bytes, which are all known."""
     for node in (*plan.inputs, *plan.outputs):
         if isinstance(node, TokensInput) and node.kind == "bytes":
             continue
-        if isinstance(node, TokensInput | CategoryInput | WrittenOutput):
+        if isinstance(node, Named):
             yield node
 
 
-def _with_white_space(
-    node: TokensInput | CategoryInput | WrittenOutput, known: object
-) -> Iterator[str]:
+def _with_white_space(node: Named, known: object) -> Iterator[str]:
     """Tokens that hold white space, as if they were several."""
     if isinstance(node, CategoryInput) or node.kind != "tokens":
         return
@@ -58,7 +58,7 @@ def _with_white_space(
         )
 
 
-def _of_vectors(node: TokensInput | CategoryInput | WrittenOutput, known: object) -> Iterator[str]:
+def _of_vectors(node: Named, known: object) -> Iterator[str]:
     """How many words have a vector from a file."""
     if not isinstance(known, TextFacts) or known.vectors is None:
         return
@@ -71,7 +71,7 @@ def _of_vectors(node: TokensInput | CategoryInput | WrittenOutput, known: object
         yield f"{file}: words left out, as they are no UTF-8 or stood before: {of.left_out:,}"
 
 
-def _unknown(node: TokensInput | CategoryInput | WrittenOutput, valid: Dataset) -> Iterator[str]:
+def _unknown(node: Named, valid: Dataset) -> Iterator[str]:
     """Tokens and labels of the validation rows that are not in the vocabulary."""
     answers = isinstance(node, WrittenOutput)
     view = valid.targets[node.column] if isinstance(node, WrittenOutput) else valid.inputs[node.key]
@@ -99,7 +99,7 @@ def percent(count: int, total: int) -> str:
 
 def _numbers(view: BatchColumn, valid: Dataset) -> NDArray[Any]:
     """All numbers of a column of the data set."""
-    assert isinstance(view, Steps | PerRow | Texts)
+    assert isinstance(view, Nested | Steps | PerRow | Texts)
     if isinstance(view, PerRow) and valid.of_rows is not None:
         return view.values[valid.of_rows]
     return view.values

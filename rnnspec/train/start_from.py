@@ -32,7 +32,10 @@ from rnnspec.plan.nodes.node import FromData, FromVectors
 from rnnspec.plan.resolve_encoders import prefix_of
 from rnnspec.spec.encoder import OwnEncoder
 from rnnspec.spec.load import LoadedSpec
+from rnnspec.spec.nested import NestedInput
+from rnnspec.spec.spec import Spec
 from rnnspec.spec.stack import repeats
+from rnnspec.spec.views import encoder_of
 from rnnspec.store.folder import Trained, find_build, read_build
 from rnnspec.to_torch import Model
 
@@ -246,6 +249,8 @@ def _numbered(known: ColumnFacts) -> Named:
 
 def _names_read(source: nodes.Node | None, plan: Plan, facts: Facts) -> Named:
     """The names of the numbers that an embedding reads."""
+    if isinstance(source, nodes.Unnest):
+        source = plan.node(source.source)
     if isinstance(source, nodes.CharactersInput):
         known = facts.inputs[source.column]
         assert isinstance(known, TextFacts) and known.characters is not None
@@ -296,10 +301,12 @@ def _own_names(loaded: LoadedSpec) -> Mapping[str, list[str]]:
     found: dict[str, list[str]] = {}
     spec = loaded.spec
     own = ((n, e) for n, e in spec.encoders.items() if isinstance(e, OwnEncoder))
+    nested = [each for each in spec.data.inputs if isinstance(each, NestedInput)]
     for prefix, layers in (
         ("layers", spec.encoder.layers),
         *((f"{prefix_of(name)}layers", each.layers) for name, each in own),
         ("decoder.layers", spec.decoder_layers),
+        *((f"{_nested(spec, each)}.layers", each.encoder.layers) for each in nested),
     ):
         number = 0
         for layer in layers:
@@ -309,3 +316,9 @@ def _own_names(loaded: LoadedSpec) -> Mapping[str, list[str]]:
                 found.setdefault(layer.name, []).extend(named)
             number += times
     return found
+
+
+def _nested(spec: Spec, source: NestedInput) -> str:
+    """The prefix of the nodes of the encoder in a nested input."""
+    encoder = encoder_of(spec).get(source.column)
+    return f"{prefix_of(encoder) if encoder else ''}nested.{source.column}"

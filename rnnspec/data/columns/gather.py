@@ -11,6 +11,7 @@ from rnnspec.data.columns.audio import AudioCells, AudioCollector
 from rnnspec.data.columns.base import FactCollector, Lengths
 from rnnspec.data.columns.keys import LabelSetCollector
 from rnnspec.data.columns.labels import CategoryCollector, ClassCollector
+from rnnspec.data.columns.nested import NestedCells, NestedCollector
 from rnnspec.data.columns.numbers import NumberCells, NumberCollector
 from rnnspec.data.columns.pictures import PictureCollector
 from rnnspec.data.columns.positions import PositionCells, PositionCollector
@@ -48,6 +49,7 @@ from rnnspec.spec import (
     KeysInput,
     KeysOutput,
     LabelsOutput,
+    NestedInput,
     NextOutput,
     NumberInput,
     NumberOutput,
@@ -68,6 +70,7 @@ from rnnspec.spec import (
     WordsOutput,
 )
 from rnnspec.spec.encoder import given_columns
+from rnnspec.spec.inner_views import inner_input
 from rnnspec.spec.views import common_columns, of_one_or_several
 
 Collectors = dict[str, FactCollector]
@@ -182,6 +185,13 @@ def _words(column: WordsInput | TokensInput, reading: Reading, chunks: Chunks) -
     return WordCollector(_cells(column, reading), column, spelled=spelled, vectors=vectors)
 
 
+def _nested(column: NestedInput, reading: Reading, chunks: Chunks) -> NestedCollector:
+    inner = inner_input(column)
+    of = INPUTS[type(inner)](inner, replace(reading, stream=False), chunks)
+    assert isinstance(of, WordCollector | CharCollector)
+    return NestedCollector(NestedCells(column.column, inner.as_, reading.stream), of)
+
+
 def _numbers(
     column: FramesInput | VectorInput | NumberInput, reading: Reading, chunks: Chunks
 ) -> NumberCollector:
@@ -214,6 +224,7 @@ INPUTS: Mapping[type[Input], Callable[[Any, Reading, Chunks], FactCollector | No
         column.column, steps=True, stream=reading.stream
     ),
     CategoryInput: lambda column, reading, chunks: CategoryCollector(column),
+    NestedInput: _nested,
     AudioInput: lambda column, reading, chunks: AudioCollector(AudioCells(audio_node(column))),
     CalendarInput: lambda column, reading, chunks: None,  # times have no facts
     SeriesInput: lambda column, reading, chunks: None,  # `rnnspec.data.survey` does

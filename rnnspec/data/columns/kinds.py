@@ -16,7 +16,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnspec.data.cache import Column, Writer
-from rnnspec.data.columns import audio, keys, labels, numbers, pictures, positions, series, texts
+from rnnspec.data.columns import (
+    audio,
+    keys,
+    labels,
+    nested,
+    numbers,
+    pictures,
+    positions,
+    series,
+    texts,
+)
 from rnnspec.data.columns.base import (
     Arrays,
     ColumnEncoder,
@@ -36,6 +46,7 @@ from rnnspec.plan.nodes import ForecastOutput, Input, NumericOutput, Output, Wri
 KINDS: Mapping[type[Input | Output], ColumnKind] = {
     nodes.TokensInput: texts.TOKENS,
     nodes.CharactersInput: texts.CHARACTERS,
+    nodes.NestedInput: nested.NESTED,
     nodes.CopiesInput: texts.COPIES,
     nodes.CategoryInput: labels.CATEGORY,
     nodes.FramesInput: numbers.FRAMES,

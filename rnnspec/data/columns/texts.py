@@ -198,7 +198,8 @@ def _apart(node: TokensInput | WrittenOutput) -> bool:
     return node.kind in APART
 
 
-def _tokens_settings(encoding: Encoding, node: TokensInput) -> list[object]:
+def tokens_settings(encoding: Encoding, node: TokensInput) -> list[object]:
+    """What the numbers of tokens depend on."""
     unicode = unicodedata.unidata_version if node.fold_case or node.or_lower else ""
     known = encoding.text(node)
     entries = known.tokenizer or known.vocabulary.entries
@@ -221,7 +222,7 @@ def _tokens_encoder(
 
 
 TOKENS = ColumnKind(
-    settings=_tokens_settings,
+    settings=tokens_settings,
     encoder=_tokens_encoder,
     batch=lambda encoding, node, name, arrays: Steps(arrays[name], 0),
     raw=lambda node, rows: RawTextWriter(TextCells(node.column, node.kind, rule=node.rule), rows),

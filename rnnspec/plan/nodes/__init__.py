@@ -42,6 +42,7 @@ from rnnspec.plan.nodes.inputs import (
     ImageInput,
     KeysInput,
     Missing,
+    NestedInput,
     Observed,
     Picture,
     PictureAugmentation,
@@ -69,6 +70,7 @@ from rnnspec.plan.nodes.layers import (
     Pool,
     PoolKind,
     Residual,
+    Unnest,
 )
 from rnnspec.plan.nodes.node import (
     STEPS,

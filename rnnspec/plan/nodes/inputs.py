@@ -95,6 +95,32 @@ class CopiesInput(ColumnNode):
 
 
 @dataclass(frozen=True, slots=True)
+class NestedInput(ColumnNode):
+    """Sequences inside the steps of `column`: token numbers `[B, T, E]` below `size`, 0 past the
+    end of a step's own sequence, with the lengths `[B]` of the rows.
+
+    Each step is a text or a list that becomes tokens as that of a `TokensInput` does. Its sequence
+    is as long as it has numbers above 0; `Unnest` gives these sequences.
+    """
+
+    kind: TokenKind
+    size: int
+    fold_case: bool
+    rule: TextRule = PLAIN
+    or_lower: bool = False
+
+    @property
+    def inner(self) -> TokensInput:
+        """What reads one step."""
+        return TokensInput(
+            self.name, self.column, self.kind, self.size, self.fold_case, self.rule, self.or_lower
+        )
+
+    def shape(self, shapes: Shapes) -> Shape:
+        return ("B", self.axis, "E")
+
+
+@dataclass(frozen=True, slots=True)
 class CategoryInput(ColumnNode):
     """The label in `column` as a number `[B]` below `size`; a label that no training row has, or a
     missing one, is the unknown."""

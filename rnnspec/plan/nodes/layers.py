@@ -263,6 +263,24 @@ class Combine(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Unnest(SourceNode):
+    """The sequences inside the steps of a `NestedInput` `[B, T, E]`, as rows of their own.
+
+    Its value is a sequence of `B * T` rows, one for each step, each as long as it has numbers above
+    0; `PerStep` makes one step of each again (Yang et al. 2016, Hierarchical Attention Networks).
+    """
+
+    def shape(self, shapes: Shapes) -> Shape:
+        found = shapes[self.source]
+        assert len(found) == 3, f"{self.name} takes nested sequences, {self.source} gives {found}"
+        return ("W", "C")
+
+    def carried(self) -> tuple[State, ...] | None:
+        """None are needed: all of its sequence comes with a step."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
 class PerStep(Node):
     """The vectors `[B * T, W]` of all steps of the input node `steps` as a sequence `[B, T, W]`.
 
@@ -278,7 +296,7 @@ class PerStep(Node):
     def shape(self, shapes: Shapes) -> Shape:
         rows, width = shapes[self.source]
         assert rows == "W", f"{self.name} takes vectors of tokens, not of {rows}"
-        return (*shapes[self.steps], width)
+        return (*shapes[self.steps][:2], width)
 
     def carried(self) -> tuple[State, ...] | None:
         """None are needed: the characters of a token come with it."""

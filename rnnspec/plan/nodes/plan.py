@@ -20,6 +20,7 @@ from rnnspec.plan.nodes.inputs import (
     FutureInput,
     ImageInput,
     KeysInput,
+    NestedInput,
     Observed,
     SeriesInput,
     TokensInput,
@@ -57,6 +58,7 @@ Input = (
     | CalendarInput
     | CalendarFuture
     | AudioInput
+    | NestedInput
 )
 """Columns that a caller gives."""
 Derived = Elapsed | WindowMoments | Observed

@@ -1,0 +1,194 @@
+"""The nodes of inputs of tokens: their vectors, the layers that spell them, and the encoders of
+sequences that are nested in steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import sqrt
+from typing import cast
+
+from rnnspec import spec as language
+from rnnspec.cells.initializers import Uniform
+from rnnspec.errors import DataError
+from rnnspec.plan.builder import Stack, cell_of, zeros
+from rnnspec.plan.facts import Facts, TextFacts, VectorFacts
+from rnnspec.plan.nodes import (
+    CharactersInput,
+    Embed,
+    NestedInput,
+    Node,
+    PerStep,
+    Pool,
+    PoolKind,
+    Recurrent,
+    TokensInput,
+    Unnest,
+)
+from rnnspec.plan.stateless import Read, dropped, flat, joined, table_init
+from rnnspec.plan.text_rule import rule_of
+from rnnspec.spec.branches import branches
+from rnnspec.spec.encoder import DEFAULT_EMBED
+from rnnspec.spec.inner_views import inner_spec
+from rnnspec.spec.inputs import TokenInput
+
+
+def tokens(
+    spec: language.Spec, source: TokenInput, facts: Facts, nodes: list[Node], prefix: str
+) -> Read:
+    """Token numbers, their vectors and, with `spelling`, the last states over the characters."""
+    known = facts.inputs[source.column]
+    assert isinstance(known, TextFacts)
+    size = len(known.vocabulary)
+    tokens = _tokens_input(source, size)
+    single = sum(isinstance(each, TokenInput) for each in spec.data.inputs) == 1
+    name = f"{prefix}embed" if single else f"{prefix}embed.{source.column}"
+    stated = spec.encoder.embed
+    width, init, tied = (
+        stated or DEFAULT_EMBED,
+        table_init(spec.encoder.embed_init),
+        _is_tied(spec, source),
+    )
+    if tied and not init and spec.init is None:
+        init = (("table", Uniform(1 / sqrt(width))),)
+    embed = Embed(name, tokens.name, size, width, pad=not tied, initializers=init)
+    if isinstance(source, language.WordsInput | language.TokensInput) and known.vectors:
+        embed = _pretrained(embed, source, known.vectors, stated if single else None)
+    nodes += [tokens, embed]
+    read = Read(name, embed.width)
+    if isinstance(source, language.WordsInput | language.TokensInput) and source.spelling:
+        spelled = _spelled(spec, source.spelling, tokens, known, nodes)
+        read = joined(f"{name}.spelled", [read, spelled], nodes)
+    return dropped(f"{name}.dropout", spec.encoder.embed_dropout, read, nodes)
+
+
+def _is_tied(spec: language.Spec, source: TokenInput) -> bool:
+    """Whether the vectors of a column also score its next token."""
+    tied = (out for branch in branches(spec) if branch.head.tied for out in branch.outputs)
+    ahead = (each for each in tied if isinstance(each, language.NextOutput))
+    return any(each.column == source.column for each in ahead)
+
+
+def _tokens_input(source: TokenInput, size: int) -> TokensInput:
+    name, fold_case = f"input.{source.column}", getattr(source, "fold_case", False)
+    wanted = getattr(source, "vectors", None)
+    or_lower = wanted is not None and wanted.lower_case
+    rule = rule_of(source)
+    return TokensInput(name, source.column, source.as_, size, fold_case, rule, or_lower)
+
+
+def _pretrained(
+    embed: Embed,
+    source: language.WordsInput | language.TokensInput,
+    known: VectorFacts,
+    stated: int | None,
+) -> Embed:
+    """The embedding with the vectors of a file. Raises DataError where another width is `stated`
+    for it."""
+    if stated is not None and stated != known.width:
+        raise DataError(
+            f"encoder.embed is {stated}, and the vectors of {source.column!r} in"
+            f" {known.source.file} have {known.width} numbers; leave encoder.embed out"
+        )
+    frozen = embed.size - known.first
+    half = source.vectors is not None and source.vectors.storage == "float16"
+    return replace(embed, width=known.width, vectors=True, frozen=frozen, half=half)
+
+
+def _spelled(
+    spec: language.Spec,
+    spelling: language.Spelling,
+    tokens: TokensInput,
+    known: TextFacts,
+    nodes: list[Node],
+) -> Read:
+    """The last outputs in both directions of a layer over the characters of each token."""
+    assert known.characters is not None, f"{tokens.column} has no characters"
+    prefix, size = f"spelling.{tokens.column}", len(known.characters)
+    name = f"{tokens.name}.characters"
+    nodes.append(CharactersInput(name, tokens.column, tokens.name, size))
+    nodes.append(Embed(f"{prefix}.embed", name, size, spelling.embed))
+    read = Read(f"{prefix}.embed", spelling.embed)
+    read = dropped(f"{prefix}.dropout", spelling.dropout, read, nodes)
+    cell = cell_of(spec, spelling.cell)
+    layer = Recurrent(
+        f"{prefix}.layer", read.name, cell, read.width, spelling.units, "bidirectional"
+    )
+    pool = Pool(f"{prefix}.last", layer.name, "last", layer.width, 0)
+    nodes += [layer, pool, PerStep(prefix, pool.name, tokens.name)]
+    return Read(prefix, layer.width)
+
+
+def nested(
+    spec: language.Spec,
+    place: str,
+    source: language.NestedInput,
+    facts: Facts,
+    nodes: list[Node],
+    prefix: str,
+) -> Read:
+    """The vectors of the steps of a nested input: an encoder over the sequence in each. `place` is
+    that of the input in the spec. Raises DataError."""
+    inner, known = inner_spec(spec, source), facts.inputs[source.column]
+    assert isinstance(known, TextFacts)
+    (of,) = inner.data.inputs
+    assert isinstance(of, TokenInput)
+    read = _tokens_input(of, len(known.vocabulary))
+    name = f"{prefix}nested.{source.column}"
+    nodes.append(
+        NestedInput(
+            read.name, read.column, read.kind, read.size, read.fold_case, read.rule, read.or_lower
+        )
+    )
+    nodes.append(Unnest(f"{name}.unnested", read.name))
+    try:
+        vectors = _embedded(inner, of, known, f"{name}.unnested", f"{name}.embed", nodes)
+        pooled = pooled_stack(inner, vectors, f"{name}.", nodes)
+    except DataError as error:
+        raise DataError(str(error).replace("encoder.", f"{place}.encoder.", 1)) from None
+    nodes.append(PerStep(name, pooled.name, read.name))
+    return Read(name, pooled.width)
+
+
+def _embedded(
+    spec: language.Spec,
+    source: TokenInput,
+    known: TextFacts,
+    numbers: str,
+    name: str,
+    nodes: list[Node],
+) -> Read:
+    """The vectors of the tokens of one encoder, that of `spec`."""
+    encoder = spec.encoder
+    embed = Embed(
+        name,
+        numbers,
+        len(known.vocabulary),
+        encoder.embed or DEFAULT_EMBED,
+        initializers=table_init(encoder.embed_init),
+    )
+    if isinstance(source, language.WordsInput | language.TokensInput) and known.vectors:
+        embed = _pretrained(embed, source, known.vectors, encoder.embed)
+    nodes.append(embed)
+    return dropped(f"{name}.dropout", encoder.embed_dropout, Read(name, embed.width), nodes)
+
+
+def pooled_stack(spec: language.Spec, source: Read, prefix: str, nodes: list[Node]) -> Read:
+    """One vector of all steps of the encoder of `spec` over `source`, from states of 0."""
+    last, stack = spec.encoder.layers[-1], Stack(spec, "encoder", f"{prefix}layers", nodes, zeros)
+    at_ends = isinstance(spec.pooling, language.LastPooling)
+    if at_ends and isinstance(last, language.RecurrentLayer) and last.skip == "none":
+        # The ends of the directions are in different places until they are merged.
+        def finish(read: Read, after: Callable[[Read], Read]) -> Read:
+            return after(_pool(spec, read, prefix, nodes))
+
+        return flat(stack.built(source, finish), nodes)
+    return _pool(spec, flat(stack.built(source), nodes), prefix, nodes)
+
+
+def _pool(spec: language.Spec, read: Read, prefix: str, nodes: list[Node]) -> Read:
+    pooling, name, units = spec.pooling, f"{prefix}pool", 0
+    if isinstance(pooling, language.AttentionPooling):
+        units = pooling.units or read.width
+    nodes.append(Pool(name, read.name, cast(PoolKind, pooling.name), read.width, units))
+    return Read(name, read.width)
