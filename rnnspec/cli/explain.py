@@ -211,7 +211,9 @@ def _tree(
     yield from _branch(nested, about, columns, above, first)
 
 
-def _mappings(nested: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _mappings(
+    nested: Mapping[str, Any], above: str = ""
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every place that has keys below it, with these."""
     for key, below in nested.items():
         place = f"{above}.{key}".strip(".")

@@ -9,7 +9,6 @@ from pydantic import Field
 from rnnspec.spec.audio import Augment, Features
 from rnnspec.spec.base import (
     MAX_WIDTH,
-    Count,
     ListOf,
     MaxSize,
     MinCount,

@@ -1,0 +1,243 @@
+"""Sequences nested in steps: against documents and sentences read one by one by torch's own GRU,
+how cells are read and refused, and files that are asked with texts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rnnspec.data import encode, survey
+from rnnspec.errors import DataError, ExportError
+from rnnspec.export.probes import probes
+from rnnspec.plan import TextFacts, resolve
+from rnnspec.plan.stream import stream_of
+from rnnspec.reference import answers
+from rnnspec.run.session import Session
+from rnnspec.spec import Spec
+from rnnspec.to_c.lower import to_c
+from rnnspec.to_onnx import to_onnx
+from rnnspec.to_torch import Model
+from tests.answers import tensor_of
+from tests.data_rows import write_rows
+from tests.kinds import batched, output, plan_of, random_rows, spec_data, strong_weights
+
+GRU = {"cell": "gru", "units": 4, "direction": "bidirectional"}
+HAN: dict[str, Any] = {
+    "name": "han",
+    "cardinality": "N:1",
+    "data": {
+        "train": "rows.jsonl",
+        "input": {
+            "column": "document",
+            "as": "nested",
+            "of": {"as": "words"},
+            "encoder": {"embed": 3, "layers": [GRU], "pooling": "attention"},
+        },
+        "output": {"column": "kind", "as": "class"},
+    },
+    "encoder": {"layers": [GRU]},
+    "pooling": "attention",
+}
+"""Hierarchical attention networks (Yang et al. 2016)."""
+ROWS = [
+    {"document": ["a b b", "", "c"], "kind": "x"},
+    {"document": [], "kind": "y"},
+    {"document": ["b"], "kind": "x"},
+]
+
+
+def nested(kind: str) -> dict[str, Any]:
+    """`HAN` over steps of a kind."""
+    source = {**HAN["data"]["input"], "of": {"as": kind}}
+    return {**HAN, "data": {**HAN["data"], "input": source}}
+
+
+def gru_by_hand(weights: dict[str, Any], layer: str, inputs: int) -> nn.GRU:
+    """torch's GRU with the weights of a layer, by the names of its equations."""
+    made = nn.GRU(inputs, 4, bidirectional=True)
+    with torch.no_grad():
+        for direction, end in (("forward", ""), ("reverse", "_reverse")):
+            of = {n: torch.from_numpy(weights[f"{layer}.{direction}.{n}"]) for n in NAMES}
+            getattr(made, f"weight_ih_l0{end}").copy_(torch.cat([of[n] for n in NAMES[:3]]))
+            getattr(made, f"weight_hh_l0{end}").copy_(torch.cat([of[n] for n in NAMES[3:6]]))
+            getattr(made, f"bias_ih_l0{end}").copy_(torch.cat([of[n] for n in NAMES[6:9]]))
+            zeros = torch.zeros(8)
+            getattr(made, f"bias_hh_l0{end}").copy_(torch.cat([zeros, of["c_n"]]))
+    return made
+
+
+NAMES = ("W_r", "W_z", "W_n", "U_r", "U_z", "U_n", "b_r", "b_z", "b_n", "c_n")
+
+
+def attended(weights: dict[str, Any], pool: str, steps: Tensor) -> Tensor:
+    """Equations 5 to 7 of the paper over `[T, width]`; 0 of no steps."""
+    w, b, v = (torch.from_numpy(weights[f"{pool}.{name}"]) for name in ("W", "b", "v"))
+    if not len(steps):
+        return torch.zeros(steps.shape[-1])
+    return torch.softmax(torch.tanh(steps @ w.t() + b) @ v, 0) @ steps
+
+
+@torch.no_grad()
+def test_documents_are_read_as_by_loops_over_sentences(tmp_path: Path) -> None:
+    """Document by document and sentence by sentence, with nn.GRU; attention by its formulas."""
+    spec = Spec.model_validate(HAN)
+    facts = survey(spec, write_rows(tmp_path / "rows.jsonl", ROWS))
+    plan = resolve(spec, facts)
+    weights = dict(strong_weights(plan))
+    rows = random_rows(plan, (3, 0, 5, 1), seed=2)
+    inner = gru_by_hand(weights, "nested.document.layers.0", 3)
+    outer = gru_by_hand(weights, "layers.0", 8)
+    table = torch.from_numpy(weights["nested.document.embed.table"])
+    dense, bias = (torch.from_numpy(weights[f"answer.{name}"]) for name in ("W", "b"))
+    expected = []
+    for row in rows:
+        sentences = []
+        for sentence in row["document"]:
+            states = inner(table[sentence])[0] if len(sentence) else torch.zeros(0, 8)
+            sentences.append(attended(weights, "nested.document.pool", states))
+        steps = outer(torch.stack(sentences))[0] if sentences else torch.zeros(0, 8)
+        expected.append(torch.softmax(dense @ attended(weights, "pool", steps) + bias, 0))
+    model = Model(plan).eval()
+    model.load_canonical(weights)
+    got = tensor_of(model, batched(plan, rows), "kind")
+    np.testing.assert_allclose(got, torch.stack(expected), atol=1e-5)
+    np.testing.assert_allclose(answers(plan, weights, rows)["kind"], got, atol=1e-5)
+
+
+def test_a_decoder_attends_to_the_steps(tmp_path: Path) -> None:
+    data = nested("tokens") | {"cardinality": "N:M"}
+    data["data"] = {**data["data"], "output": {"column": "kind", "as": "chars"}}
+    data["decoder"] = {"layers": [{"cell": "gru", "units": 4}], "attention": "additive"}
+    del data["pooling"]
+    rows: list[dict[str, Any]] = [
+        {"document": [["a", "b"], []], "kind": "xy"},
+        {"document": [], "kind": "y"},
+    ]
+    spec = Spec.model_validate(data)
+    facts = survey(spec, write_rows(tmp_path / "rows.jsonl", rows))
+    plan = resolve(spec, facts)
+    weights = strong_weights(plan)
+    file = to_onnx(plan, facts, weights)
+    given = np.full((2, 2, 2), "", object)
+    given[0, 0] = ["a", "b"]
+    lengths = np.array([2, 0], np.int64)
+    found = Session(file.SerializeToString()).run({"document": given, "document.lengths": lengths})
+    expected = answers(
+        plan, weights, [{"document": [[2, 3], []]}, {"document": []}]
+    )["kind"]  # fmt: skip
+    names = facts.outputs["kind"]
+    assert isinstance(names, TextFacts)
+    texts = ["".join(names.vocabulary.entries[n - 2] for n in t.tokens[0]) for t in expected]
+    assert found["kind"].tolist() == texts
+
+
+# ---------------------------------------------------------------- data
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+def test_rows_become_batches_padded_at_both_levels(tmp_path: Path, ending: str) -> None:
+    spec = Spec.model_validate(HAN)
+    rows: list[dict[str, Any]] = ROWS
+    if ending == "csv":
+        rows = [{**row, "document": str(row["document"]).replace("'", '"')} for row in ROWS]
+    file = write_rows(tmp_path / f"rows.{ending}", rows)
+    facts = survey(spec, file)
+    known = facts.inputs["document"]
+    assert isinstance(known, TextFacts)
+    assert known.vocabulary.entries == ("b", "a", "c")
+    assert (known.longest, known.longest_step) == (3, 3)
+    plan = resolve(spec, facts)
+    dataset = encode(plan, facts, file, ending, tmp_path / "cache")  # type: ignore[arg-type]
+    values, lengths = dataset.collate(np.arange(3)).inputs["document"]
+    assert lengths.tolist() == [3, 0, 1]
+    assert values.tolist() == [
+        [[3, 2, 2], [0, 0, 0], [4, 0, 0]],
+        [[0, 0, 0]] * 3,
+        [[2, 0, 0], [0, 0, 0], [0, 0, 0]],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "cell", "message"),
+    [
+        ("words", "a b", "is the text 'a b', expected a list of texts"),
+        ("words", None, "is null, expected a list of texts"),
+        ("words", ["a", ["b"]], "step 2 is a list, expected a text; a list of texts is read with"),
+        ("words", ["a", 3], "step 2 is the number 3, expected a text"),
+        ("chars", ["a", "\0"], "step 2 holds the character U+0000"),
+        ("tokens", [["a"], "b c"], "step 2 is the text 'b c', expected a list of texts; a text is"),
+        ("tokens", [["a"], [["b"]]], "step 2 token 1 is a list, expected a label"),
+        ("tokens", [["a", ""]], "step 1 token 2 is empty"),
+    ],
+)
+def test_cells_of_another_nesting_are_refused(
+    tmp_path: Path, kind: str, cell: Any, message: str
+) -> None:
+    first = {"document": [["a"]] if kind == "tokens" else ["a"], "kind": "x"}
+    file = write_rows(tmp_path / "rows.jsonl", [first, {"document": cell, "kind": "y"}])
+    with pytest.raises(DataError, match=re.escape(f":2: column 'document' {message}")):
+        survey(Spec.model_validate(nested(kind)), file)
+
+
+def test_rows_without_anything_in_any_step_are_refused(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "rows.jsonl", [{"document": ["", ""], "kind": "x"}])
+    with pytest.raises(DataError, match="column 'document' has no word in any training row"):
+        survey(Spec.model_validate(HAN), file)
+
+
+# ---------------------------------------------------------------- files
+
+
+@pytest.mark.parametrize("kind", ["words", "chars", "tokens"])
+def test_what_stands_past_a_step_or_a_row_changes_nothing(tmp_path: Path, kind: str) -> None:
+    """A file that reads texts answers each row as if it came alone."""
+    rows: list[dict[str, Any]] = ROWS
+    if kind == "tokens":
+        rows = [{**row, "document": [s.split() for s in row["document"]]} for row in ROWS]
+    spec = Spec.model_validate(nested(kind))
+    facts = survey(spec, write_rows(tmp_path / "rows.jsonl", rows))
+    plan = resolve(spec, facts)
+    session = Session(to_onnx(plan, facts, strong_weights(plan)).SerializeToString())
+
+    def asked(documents: list[Any], steps: int, inside: int, past: str) -> np.ndarray:
+        shape = (len(documents), steps, inside) if kind == "tokens" else (len(documents), steps)
+        given = np.full(shape, past, object)
+        for into, document in zip(given, documents, strict=True):
+            for at, step in enumerate(document):
+                into[at] = [*step, *[""] * (inside - len(step))] if kind == "tokens" else step
+        lengths = np.array([len(each) for each in documents], np.int64)
+        feeds = {"document": given, "document.lengths": lengths}
+        return session.run(feeds)["kind.probabilities"]
+
+    documents = [row["document"] for row in rows]
+    together = asked(documents, 5, 4, "c")
+    for document, found in zip(documents, together, strict=True):
+        most = max((len(step) for step in document), default=0)
+        alone = asked([document], len(document), most, "")[0]
+        np.testing.assert_allclose(found, alone, atol=1e-6)
+    assert np.ptp(together, axis=0).min() > 1e-3
+
+
+def test_probes_are_ragged_at_both_levels() -> None:
+    plan, facts = plan_of(spec_data("N:1", ["nested_tokens"], [output("class")]))
+    steps = [step for probe in probes(plan, facts) for row, n in zip(
+        probe.feeds["nested_tokens"], probe.lengths, strict=True
+    ) for step in row[:n]]  # fmt: skip
+    assert {sum(map(bool, step)) for step in steps} >= {0, 1, 2, 3, 4}
+
+
+def test_streams_keep_the_states_between_steps_alone() -> None:
+    plan, _ = plan_of(spec_data("N:N", ["nested_words"], [output("tags")]))
+    assert [state.name for state in stream_of(plan).states] == ["layers.0.h"]
+
+
+def test_there_is_no_program_of_it() -> None:
+    plan, facts = plan_of(spec_data("N:N", ["nested_words"], [output("tags")]))
+    with pytest.raises(ExportError, match="column 'nested_words' has a sequence in each step, and"):
+        to_c(plan, facts, strong_weights(plan))
