@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,9 @@ def _past(spec: Spec) -> dict[str, Any]:
             found[source.column] = [float(7 + step % 5) for step in range(40)]
             if source.known:
                 found[f"{source.column}.future"] = [0.0] * horizon
+        if source.as_ == "calendar":
+            days = [f"{date(2026, 1, 1) + timedelta(day)}" for day in range(40 + horizon)]
+            found[source.column], found[f"{source.column}.future"] = days[:40], days[40:]
     return found
 
 
