@@ -268,6 +268,10 @@ BESIDE: dict[str, Any] = {**BOUNDS, "samples": 3}
 OUTPUTS: dict[str, Kind] = {
     "class": Kind({"as": "class"}, CLASSES),
     "labels": Kind({"as": "labels"}, CLASSES),
+    "ordinal": Kind(
+        {"as": "ordinal", "labels": ["c", "a", "b", "d"]},
+        ClassFacts(("c", "a", "b", "d"), (3, 2, 1, 0), ordered=True),
+    ),
     "out_number": Kind({"as": "number"}, numbers(1)),
     "out_vector": Kind({"as": "vector"}, numbers(2)),
     "out_doubles": Kind({"as": "vector"}, doubles(2)),

@@ -40,7 +40,7 @@ AHEAD = [
     "words", "tokens", "chars", "bytes", "ruled_words", "vector_words", "key_steps", "frames",
     "raw_frames", "plain_frames", "double_frames", "series",
 ]  # fmt: skip
-WHOLE = ["class", "labels", "out_number", "out_vector", "out_doubles"]
+WHOLE = ["class", "ordinal", "labels", "out_number", "out_vector", "out_doubles"]
 POINTED = ["position", "no_position", "span", "short_span", "no_span"]
 EACH = ["tags", "path", "free_path", "keys", "out_frames", "out_double_frames"]
 OF_SERIES = ["tags", "out_frames"]

@@ -179,7 +179,7 @@ MIXED: dict[str, dict[str, Any]] = {
         [output("path"), output("class"), output("keys"),
          output("out_number", pooling="attention", reads=["low"], head={"hidden": [3]}),
          output("out_vector", pooling="max"),
-         output("labels", reads=["low", "input"], pooling="mean")],
+         output("labels", reads=["low", "input"], pooling="mean"), output("ordinal")],
         BRANCHES, head={"hidden": [5]},
     ),
     "N:N of rows at other steps": spec_data(
@@ -227,7 +227,8 @@ MIXED: dict[str, dict[str, Any]] = {
         "N:N", ["words"], [output("tags"), output("short_span")], LAYERS, head={"hidden": [3]},
     ),
     "1:1 of two heads": spec_data(
-        "1:1", ["vector"], [output("class"), output("labels", head={"hidden": [3]})]
+        "1:1", ["vector"],
+        [output("class"), output("ordinal"), output("labels", head={"hidden": [3]})],
     ),
     "N:M of two forecasts": spec_data(
         "N:M", ["series", "double_series", "category"],

@@ -26,6 +26,7 @@ from rnnspec.plan.nodes import (
     Grid,
     Merge,
     Node,
+    Ordinal,
     Output,
     PerStep,
     Pool,
@@ -60,11 +61,12 @@ IN_BODIES = (BODY_ONLY | {kind for kind in NODE_TYPES if kind.pointwise} | {Recu
     BatchNorm,
     Compare,
     Grid,
+    Ordinal,
     Squeeze,
     Unflatten,
 }
 """A decoder runs forward only, so that it has no directions to merge; its steps are plain, no batch
-norm is taken over them, and vectors of encoders are compared before it."""
+norm is taken over them, vectors of encoders are compared before it, and it answers no labels."""
 OUTSIDE = frozenset(NODE_TYPES) - BODY_ONLY
 INTERPRETED = {*LAYERS, *BODY, *get_args(Reading), *get_args(Output)} | {
     CharactersInput, Unnest, PerStep, Decoder,

@@ -96,7 +96,7 @@ def test_pictures_step_by_step(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
 def test_answers_to_the_steps_so_far(pooling: str, tmp_path: Path) -> None:
-    outputs = ["class", "labels", "out_number", "out_vector", "out_doubles"]
+    outputs = ["class", "ordinal", "labels", "out_number", "out_vector", "out_doubles"]
     data = spec_data("N:1", ["series"], [output(o) for o in outputs], GRU, pooling=pooling)
     proven(trained(data), tmp_path)
 

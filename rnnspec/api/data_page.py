@@ -93,7 +93,7 @@ def _labels(column: ColumnProfile, parts: Sequence[Part], at: int) -> model.Tabl
     for label, count in column.labels[:SHOWN]:
         of = f"{share(count / total)}" if total else ""
         rows.append((label, f"{count:,}", of, *(f"{each.get(label, 0):,}" for each in others)))
-    labelled = column.kind in ("class", "category", "label", "labels", "tags", "keys")
+    labelled = column.kind in ("class", "ordinal", "category", "label", "labels", "tags", "keys")
     what = "Labels" if labelled else "Tokens"
     left = column.kinds - len(rows)
     text = f"And {plural(left, what.lower())} more." if left > 0 else ""

@@ -72,7 +72,7 @@ def _taker(source: Any, kind: str) -> Callable[[object, bool], Taken]:
             return lambda cell, textual: _text(decode.tokens(cell, textual), fold)
         case "nested":
             return partial(_nested, inner_input(source))
-        case "class" | "category":
+        case "class" | "ordinal" | "category":
             return _labelled
         case "labels":
             separator = getattr(source, "separator", None)

@@ -9,7 +9,7 @@ from typing import assert_never
 
 from rnnspec.plan.facts import ClassFacts, Facts
 from rnnspec.plan.names import names_of
-from rnnspec.spec import ClassOutput, Spec, TagsOutput
+from rnnspec.spec import ClassOutput, OrdinalOutput, Spec, TagsOutput
 from rnnspec.spec.decoder import (
     ConstantForcing,
     ExponentialForcing,
@@ -21,6 +21,8 @@ from rnnspec.spec.metrics import LOSS, default_metric, loss_of, monitored_metric
 from rnnspec.spec.named_metrics import named_further
 from rnnspec.spec.outputs import Scheme
 
+Weighed = ClassOutput | OrdinalOutput | TagsOutput
+"""Outputs whose labels may have weights."""
 Forcing = float | ConstantForcing | LinearForcing | ExponentialForcing | InverseSigmoidForcing
 
 
@@ -79,7 +81,9 @@ def loss_settings_of(spec: Spec, facts: Facts) -> LossSettings:
         weights: tuple[float, ...] = ()
         spans: tuple[str, ...] = ()
         scheme: Scheme = "none"
-        if isinstance(output, ClassOutput | TagsOutput) and isinstance(known, ClassFacts):
+        if isinstance(output, ClassOutput | OrdinalOutput | TagsOutput) and isinstance(
+            known, ClassFacts
+        ):
             weights = _class_weights(output.class_weights, known)
             if isinstance(output, TagsOutput) and output.scheme != "none":
                 spans, scheme = known.labels, output.scheme

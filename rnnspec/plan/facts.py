@@ -137,7 +137,8 @@ class NumericFacts:
 
 @dataclass(frozen=True, slots=True)
 class ClassFacts:
-    """A column of labels, in order of number (sorted by name): one a row or a step, or several."""
+    """A column of labels, in order of number: one a row or a step, or several. They are sorted by
+    name, unless they are `ordered`, as the spec states them."""
 
     labels: tuple[str, ...]
     counts: tuple[int, ...] = ()
@@ -149,6 +150,7 @@ class ClassFacts:
     thresholds: tuple[float, ...] = ()
     """Probabilities above which labels are answered, where they were chosen on validation rows once
     the model was trained: one of all labels, or one of each."""
+    ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

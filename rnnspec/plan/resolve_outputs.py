@@ -20,6 +20,7 @@ from rnnspec.plan.nodes import (
     Law,
     Node,
     NumericOutput,
+    Ordinal,
     Output,
     PositionOutput,
     Scores,
@@ -69,6 +70,9 @@ def answer(
             name, moved = f"{dense}.moved", moved_by_base(end)
             nodes.append(AddBase(name, dense, base, target.horizon, end.parameters, moved))
             end = replace(end, source=name)
+        if isinstance(end, ClassOutput) and end.ordered:
+            nodes.append(Ordinal(f"{dense}.ordered", dense, end.classes))
+            end = replace(end, source=nodes[-1].name)
         ends.append(end)
     nodes.extend(ends)
 
@@ -174,6 +178,8 @@ def _output(target: Headed, facts: Facts, source: str, nodes: list[Node]) -> Out
             return ChainOutput(name, source, column, len(_labels(known)), target.scheme)
         case language.ClassOutput() | language.TagsOutput():
             return ClassOutput(name, source, column, len(_labels(known)), steps)
+        case language.OrdinalOutput():
+            return ClassOutput(name, source, column, len(_labels(known)), ordered=True)
         case language.LabelsOutput() | language.KeysOutput():
             return _labels_output(target, known, source, steps)
         case language.NextOutput() if isinstance(known, TextFacts):
@@ -236,6 +242,8 @@ def _labels_output(
 def _width(end: Output) -> int:
     """Width of the input of an output node."""
     match end:
+        case ClassOutput(ordered=True):
+            return 1
         case ClassOutput() | ChainOutput():
             return end.classes
         case LabelsOutput():

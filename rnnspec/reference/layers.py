@@ -112,6 +112,15 @@ def _scores(plan: Plan, node: nodes.Scores, weights: Arrays, values: Arrays) -> 
     return np.asarray(values[node.source] @ weights[table].T + weights[f"{node.name}.b"])
 
 
+def _ordinal(plan: Plan, node: nodes.Ordinal, weights: Arrays, values: Arrays) -> Array:
+    """The differences of the probabilities of what is at most each class."""
+    gaps = weights[f"{node.name}.gaps"] if node.classes > 2 else np.zeros(0)
+    cuts = np.concatenate([[0.0], np.cumsum(np.logaddexp(0, gaps))])
+    at_most = sigmoid(cuts - values[node.source])
+    ends = (*at_most.shape[:-1], 1)
+    return np.log(np.diff(np.concatenate([np.zeros(ends), at_most, np.ones(ends)], -1)))
+
+
 def _join(plan: Plan, node: nodes.Join, weights: Arrays, values: Arrays) -> Array:
     """Side by side; a vector among sequences is repeated at every step."""
     parts = [values[source] for source in node.reads]
@@ -136,6 +145,7 @@ LAYERS: dict[type[nodes.Node], Callable[[Plan, Any, Arrays, Arrays], Array]] = {
     nodes.Pool: _pool,
     nodes.Dense: _dense,
     nodes.Scores: _scores,
+    nodes.Ordinal: _ordinal,
     nodes.Join: _join,
     nodes.Activate: lambda plan, node, weights, values: activated(
         node.activation, values[node.source]

@@ -36,6 +36,7 @@ from rnnspec.spec.outputs import (
     LabelsOutput,
     NextOutput,
     NumberOutput,
+    OrdinalOutput,
     Output,
     PointedOutput,
     PositionOutput,

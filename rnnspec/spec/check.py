@@ -402,6 +402,8 @@ CHECKS: tuple[Check, ...] = (
         (_VALID, ("train", "epochs"), ("train", "average_when_stale"), ("train", "monitor")),
     ),
     Check(check_train.averaged_epochs_come, (("train", "epochs"), ("train", "average_last"))),
+    Check(check_losses.weights_are_of_labels, _OUTPUT),
+    Check(check_losses.weights_are_of_labels, _OUTPUT),
     Check(check_losses.smoothing_has_classes, (*_LOSSES, _DECODER, ("train", "label_smoothing"))),
     Check(
         check_train.chains_are_of_whole_rows, (*_OUTPUT, ("data", "series"), ("train", "window"))

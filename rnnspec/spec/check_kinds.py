@@ -31,8 +31,8 @@ from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.spec import Spec
 
 OUTPUTS: dict[str, tuple[str, ...]] = {
-    "1:1": ("class", "labels", "number", "vector"),
-    "N:1": ("class", "labels", "number", "vector", "position", "span"),
+    "1:1": ("class", "ordinal", "labels", "number", "vector"),
+    "N:1": ("class", "ordinal", "labels", "number", "vector", "position", "span"),
     "1:N": ("words", "chars", "tokens", "frames"),
     "N:N": ("tags", "keys", "frames", "next"),
     "N:M": ("words", "chars", "tokens", "frames", "forecast"),

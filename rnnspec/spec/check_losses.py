@@ -15,7 +15,7 @@ from rnnspec.spec.metrics import (
     loss_of,
     losses_of,
 )
-from rnnspec.spec.outputs import TagsOutput, Target, TextOutput
+from rnnspec.spec.outputs import OrdinalOutput, TagsOutput, Target, TextOutput
 from rnnspec.spec.spec import Spec
 
 
@@ -66,6 +66,18 @@ def _why(spec: Spec, output: Target) -> str:
     if isinstance(output, TextOutput) and spec.decoder and spec.decoder.copy_from is not None:
         return "with decoder.copy, where not every token can be answered for a row"
     return ""
+
+
+def weights_are_of_labels(spec: Spec) -> Iterator[Finding]:
+    """Of labels that the spec states, the weights are of these."""
+    for path, output in spec.data.located_targets:
+        if not isinstance(output, OrdinalOutput) or isinstance(output.class_weights, str):
+            continue
+        for label in output.class_weights:
+            if label not in output.labels:
+                message = f"{label!r} is none of the labels {', '.join(map(str, output.labels))}"
+                at = (*path, "class_weights", label)
+                yield Finding(at, message, "name one of them, or remove it", key=True)
 
 
 def smoothing_has_classes(spec: Spec) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ from rnnspec.spec.outputs import (
     LabelsOutput,
     NextOutput,
     NumberOutput,
+    OrdinalOutput,
     Output,
     PositionOutput,
     SpanOutput,
@@ -85,6 +86,8 @@ def _default(spec: Spec, output: Target) -> str:
             return "span_f1"
         case ClassOutput() | TagsOutput():  # weights of classes say that rare ones count
             return "accuracy" if output.class_weights == "none" else "macro_f1"
+        case OrdinalOutput():
+            return "rank_error"
         case LabelsOutput() | KeysOutput():  # one that is chosen is not known before the end
             return "micro_f1" if isinstance(output.threshold, float) else "average_precision"
         case PositionOutput():
@@ -132,6 +135,8 @@ def _metrics(spec: Spec, output: Target) -> tuple[str, ...]:
             return ("accuracy",)
         case SpanOutput():
             return ("exact_match", "token_f1")
+        case OrdinalOutput():
+            return ("accuracy", "macro_f1", "rank_error", "kappa")
         case TagsOutput():
             spans = ("span_f1",) if output.scheme != "none" else ()
             return ("accuracy", "macro_f1", *spans)
@@ -186,7 +191,9 @@ def losses_of(spec: Spec, output: Target) -> tuple[str, ...]:
         case TextOutput():
             copies = spec.decoder is not None and spec.decoder.copy_from is not None
             return () if spec.aligner is not None or copies else classes
-        case ClassOutput() | TagsOutput() | LabelsOutput() | KeysOutput() | NextOutput():
+        case ClassOutput() | OrdinalOutput() | TagsOutput() | LabelsOutput() | KeysOutput():
+            return classes
+        case NextOutput():
             return classes
         case PositionOutput() | SpanOutput():
             return classes

@@ -25,6 +25,7 @@ from rnnspec.spec.outputs import (
     LabelsOutput,
     NextOutput,
     NumberOutput,
+    OrdinalOutput,
     PositionOutput,
     SpanOutput,
     TagsOutput,
@@ -50,7 +51,7 @@ def further_metrics(spec: Spec, output: Target) -> tuple[str, ...]:
     match output:
         case TagsOutput(crf=True):  # answers whole paths, not classes by their probabilities
             return ()
-        case ClassOutput() | TagsOutput():
+        case ClassOutput() | OrdinalOutput() | TagsOutput():
             return OF_CLASSES
         case LabelsOutput() | KeysOutput():
             return OF_LABELS

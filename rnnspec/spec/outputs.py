@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
+from pydantic.functional_validators import AfterValidator
 
 from rnnspec.spec.base import (
     Count,
@@ -17,6 +18,7 @@ from rnnspec.spec.base import (
     Positive,
     Scale,
     Text,
+    spec_error,
 )
 from rnnspec.spec.choice import ByKey, ByShape, by_type
 from rnnspec.spec.distributions import Distribution, PointDistribution, Probability
@@ -138,6 +140,41 @@ class ClassOutput(OfColumn):
     class_weights: ClassWeights = "none"
     loss: ClassLoss = AUTO
     label_smoothing: Smoothing = None
+    weight: Weight = 1.0
+    reads: OutputReads = None
+    pooling: OutputPooling = None
+    head: OutputHead = None
+
+
+def _ordered(labels: tuple[str | int, ...]) -> tuple[str, ...]:
+    """The labels as texts. Raises a ValidationError for one that stands there twice."""
+    found = tuple(map(str, labels))
+    for place, label in enumerate(found):
+        if label in found[:place]:
+            raise spec_error(f"{label!r} is named twice", "name each label once")
+    return found
+
+
+OrderedLabels = Annotated[
+    tuple[Annotated[Text | int, ByShape("a text or a whole number", by_type(str, int))], ...],
+    ListOf,
+    Field(
+        min_length=2,
+        description="All labels, from the lowest to the highest, as in [low, mid, high].",
+    ),
+    AfterValidator(_ordered),
+]
+
+
+class OrdinalOutput(OfColumn):
+    """One label out of several that have an order: grades, stars, stages. It is answered by
+    proportional odds: one number is learned, and where the labels end on its scale."""
+
+    as_: Literal["ordinal"] = Field(alias="as", description="What the column holds.")
+    labels: OrderedLabels
+    missing: MissingTarget = "error"
+    class_weights: ClassWeights = "none"
+    loss: ClassLoss = AUTO
     weight: Weight = 1.0
     reads: OutputReads = None
     pooling: OutputPooling = None
@@ -399,7 +436,7 @@ class StatesOutput(Model):
     ] = None
 
 
-RowOutput = ClassOutput | LabelsOutput | NumberOutput | VectorOutput
+RowOutput = ClassOutput | OrdinalOutput | LabelsOutput | NumberOutput | VectorOutput
 """Answers of whole rows, made of one vector."""
 StepOutput = TagsOutput | KeysOutput | FramesOutput | NextOutput
 """Answers of each step."""
@@ -413,6 +450,7 @@ Target = Headed | WordsOutput | CharsOutput | TokensOutput
 """Answers whose true values stand in the data, which train the model."""
 Output = Annotated[
     ClassOutput
+    | OrdinalOutput
     | LabelsOutput
     | NumberOutput
     | VectorOutput

@@ -13,10 +13,12 @@ from rnnspec.plan.nodes import (
     Highway,
     Join,
     Normalize,
+    Ordinal,
     Pool,
     Residual,
     Scores,
 )
+from rnnspec.plan.nodes.ordinal import cuts_of
 from rnnspec.to_c.expressions import activated
 from rnnspec.to_c.lowering import Lowering, Value
 from rnnspec.to_c.products import rounded, scales
@@ -96,6 +98,22 @@ def lower_normalize(low: Lowering, node: Normalize) -> Value:
         *loop(width, [f"{out.name}{place} = {value};"]),
     ]
     return low.put(out, loop(vectors, one, "i") if vectors > 1 else one)
+
+
+def lower_ordinal(low: Lowering, node: Ordinal) -> Value:
+    """Logarithms of the probabilities of classes in their order."""
+    source, out = low.value(node.source), low.buffer(node)
+    gaps = low.weight(node, "gaps").tolist() if node.classes > 2 else []
+    parts = zip(("upper", "lower", "between"), cuts_of(gaps), strict=True)
+    upper, lower, between = (
+        low.table("float", f"{node.name}.{part}", np.array(values, np.float32))
+        for part, values in parts
+    )
+    low.counts.functions += 0 if out.of_row else 2 * out.size
+    of = f"{source.name}[0]"
+    above = activated("softplus", f"({of} - {upper}[j])")
+    below = activated("softplus", f"({lower}[j] - {of})")
+    return low.put(out, loop(out.size, [f"{out.name}[j] = {between}[j] - {above} - {below};"]))
 
 
 def lower_residual(low: Lowering, node: Residual) -> Value:

@@ -32,6 +32,7 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.Embed: layers.lower_embed,
     nodes.Dropout: layers.lower_dropout,
     nodes.Normalize: layers.lower_normalize,
+    nodes.Ordinal: layers.lower_ordinal,
     nodes.Residual: layers.lower_residual,
     nodes.Highway: layers.lower_highway,
     nodes.Dense: layers.lower_dense,

@@ -15,10 +15,11 @@ import numpy as np
 from rnnspec.plan import nodes
 from rnnspec.plan.nodes.comparison import LEAST_SQUARE
 from rnnspec.plan.nodes.convolution import EPSILON
+from rnnspec.plan.nodes.ordinal import cuts_of
 from rnnspec.plan.nodes.seasonal import spread
 from rnnspec.to_onnx.emitter import FLOAT, Emitter
 from rnnspec.to_onnx.frames import are_frames, folded, sides_of, unfolded
-from rnnspec.to_onnx.functions import FUNCTIONS, centred, normalized
+from rnnspec.to_onnx.functions import FUNCTIONS, centred, log_sigmoid, normalized
 from rnnspec.to_onnx.lowering import Lowering, PaddedSequence, Value, Vector, like
 
 MERGES: Mapping[nodes.MergeKind, str] = {"sum": "Add", "mean": "Mean", "mul": "Mul"}
@@ -294,6 +295,18 @@ def lower_add_base(scope: Scope, node: nodes.AddBase) -> Value:
     return like(source, emit.op("Add", [source.name, base], node.name))
 
 
+def lower_ordinal(scope: Scope, node: nodes.Ordinal) -> Value:
+    """Logarithms of the probabilities of all classes, of cuts that the file has as they are."""
+    source, emit, name = scope.value(node.source), scope.emit, node.name
+    gaps = scope.low.exact(f"{name}.gaps").tolist() if node.classes > 2 else []
+    upper, lower, between = (np.array(each, np.float32) for each in cuts_of(gaps))
+    below = emit.op("Sub", [emit.constant(upper, f"{name}.upper"), source.name], f"{name}.below")
+    above = emit.op("Sub", [source.name, emit.constant(lower, f"{name}.lower")], f"{name}.above")
+    logs = [log_sigmoid(emit, each, each) for each in (below, above)]
+    both = emit.op("Add", logs, f"{name}.both")
+    return like(source, emit.op("Add", [both, emit.constant(between, f"{name}.between")], name))
+
+
 POINTWISE: Mapping[type[nodes.Node], Callable[[Scope, Any], Value]] = {
     nodes.Embed: lower_embed,
     nodes.Dropout: lower_dropout,
@@ -308,6 +321,7 @@ POINTWISE: Mapping[type[nodes.Node], Callable[[Scope, Any], Value]] = {
     nodes.BatchNorm: lower_batch_norm,
     nodes.Combine: lower_combine,
     nodes.AddBase: lower_add_base,
+    nodes.Ordinal: lower_ordinal,
     nodes.Compare: lower_compare,
     nodes.Grid: lower_grid,
     nodes.Squeeze: lower_squeeze,

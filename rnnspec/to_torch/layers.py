@@ -12,6 +12,7 @@ from rnnspec.cells import LAYER_NORM_EPSILON
 from rnnspec.plan import nodes
 from rnnspec.plan.facts import PAD_ID
 from rnnspec.plan.nodes.comparison import LEAST_SQUARE
+from rnnspec.plan.nodes.ordinal import FAR
 from rnnspec.to_torch.functions import FUNCTIONS
 from rnnspec.to_torch.sequences import PaddedSequence, Value
 from rnnspec.to_torch.weighted import Weighted
@@ -95,6 +96,24 @@ class Normalize(Weighted):
 
     def _normalized(self, values: Tensor) -> Tensor:
         return F.layer_norm(values, self.scale.shape, self.scale, self.shift, LAYER_NORM_EPSILON)
+
+
+class Ordinal(Weighted):
+    """Logarithms of the probabilities of classes in their order."""
+
+    node: nodes.Ordinal
+    gaps: Tensor
+
+    def forward(self, source: Value) -> Value:
+        return on_each(self._logs, source)
+
+    def _logs(self, values: Tensor) -> Tensor:
+        gaps = self.gaps if self.node.classes > 2 else values.new_zeros(0)
+        zero, far = gaps.new_zeros(1), gaps.new_full((1,), FAR)
+        cuts = torch.cat([zero, F.softplus(gaps).cumsum(0)])
+        between = torch.cat([zero, F.logsigmoid(gaps), zero])
+        at_most = F.logsigmoid(torch.cat([cuts, far]) - values)
+        return at_most + F.logsigmoid(values - torch.cat([-far, cuts])) + between
 
 
 class Residual(Weighted):

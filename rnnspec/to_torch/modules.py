@@ -63,6 +63,7 @@ _OF_NODE: dict[type[nodes.Node], Callable[[Any], nn.Module]] = {
     nodes.Dropout: layers.Dropout,
     nodes.Merge: layers.Merge,
     nodes.Normalize: layers.Normalize,
+    nodes.Ordinal: layers.Ordinal,
     nodes.Residual: layers.Residual,
     nodes.Highway: layers.Highway,
     nodes.Join: layers.Join,

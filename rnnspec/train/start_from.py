@@ -88,7 +88,7 @@ def _grown(
             kept = replace(new, mean=old.mean, deviation=old.deviation, lost=old.lost)
             said = f"{column} is scaled as in the start build, not by the new rows"
             return kept, [] if same else [said]
-        case ClassFacts(), ClassFacts():
+        case ClassFacts(ordered=False), ClassFacts():
             return _with_labels(column, new, old, read)
         case TextFacts(), TextFacts() if new.vectors is None and old.vectors is None:
             return _with_tokens(column, new, old)

@@ -53,6 +53,7 @@ from rnnspec.spec import (
     NextOutput,
     NumberInput,
     NumberOutput,
+    OrdinalOutput,
     Output,
     PointedOutput,
     PositionOutput,
@@ -273,6 +274,9 @@ def _written(column: WordsOutput | TokensOutput, reading: Reading) -> WordCollec
 OUTPUTS: Mapping[type[Output], Callable[[Any, Reading], FactCollector | None]] = {
     ClassOutput: lambda column, reading: ClassCollector(
         column.column, steps=False, skips=column.missing == "skip"
+    ),
+    OrdinalOutput: lambda column, reading: ClassCollector(
+        column.column, steps=False, skips=column.missing == "skip", order=column.labels
     ),
     TagsOutput: _tags,
     LabelsOutput: _labels,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,13 +29,15 @@ from rnnspec.data.statistics import WordCounts
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import UNKNOWN_ID, ClassFacts, TextFacts, Vocabulary
 from rnnspec.plan.nodes import CategoryInput, ChainOutput, ClassOutput, TokensInput
+from rnnspec.source.problems import did_you_mean
 
 MOST_LABELS = 1 << 20
 
 
 @dataclass(slots=True)
 class ClassCollector:
-    """Collects the facts of a class, or of tags with `steps`."""
+    """Collects the facts of a class, or of tags with `steps`; of labels with an `order`, these
+    alone."""
 
     column: str
     steps: bool
@@ -43,6 +45,7 @@ class ClassCollector:
     scheme: SchemeCheck = field(default_factory=lambda: SchemeCheck(NO_SCHEME))
     counts: Counter[str] = field(default_factory=Counter)
     longest: int = 1
+    order: tuple[str, ...] = ()
 
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths | None:
         if self.steps:
@@ -51,7 +54,7 @@ class ClassCollector:
             self.longest = max(self.longest, int(lengths.max(initial=0)))
             self.counts.update(tag for row in rows for tag in row if tag is not None)
         else:
-            found = classes_of(self.column, self.skips, chunk, bad, self.scheme)
+            found = classes_of(self.column, self.skips, chunk, bad, self.scheme, self.order)
             self.counts.update(label for label in found if label is not None)
         check_most(self.column, self.counts, bad)
         return lengths if self.steps else None
@@ -61,21 +64,40 @@ class ClassCollector:
             only = f"one label only, {next(iter(self.counts))!r}" if self.counts else "no label"
             raise DataError(f"{only}; a classifier needs at least two")
         self.scheme.check_whole()
+        if self.order:
+            counts = tuple(self.counts[label] for label in self.order)
+            return ClassFacts(self.order, counts, ordered=True)
         return class_facts(self.counts, self.longest)
 
 
 def classes_of(
-    column: str, skips: bool, chunk: Chunk, bad: BadRows, scheme: SchemeCheck | None = None
+    column: str,
+    skips: bool,
+    chunk: Chunk,
+    bad: BadRows,
+    scheme: SchemeCheck | None = None,
+    order: Sequence[str] = (),
 ) -> list[str | None]:
-    """The label of each row, checked by `scheme`; None, if `skips`, where it is missing."""
+    """The label of each row, checked by `scheme`, and of labels with an `order` one of these; None,
+    if `skips`, where it is missing."""
 
     def decoded(cell: object) -> str | None:
         found = None if skips and decode.is_missing(cell, chunk.textual) else decode.label(cell)
         if scheme is not None:
             scheme.check(found)
+        if order and found is not None:
+            check_ordered(found, order)
         return found
 
     return bad.decoded(chunk, column, decoded)
+
+
+def check_ordered(label: str, order: Iterable[str]) -> None:
+    """Raises DataError for a label that is none of those with an order."""
+    known = tuple(order)
+    if label not in known:
+        near = did_you_mean(label, known) or "add it to them at its place, or correct the cell"
+        raise DataError(f"is {label[:40]!r}, none of the labels {', '.join(known)}; {near}")
 
 
 def tags_of(column: str, scheme: SchemeCheck, chunk: Chunk, bad: BadRows) -> list[list[str | None]]:
@@ -131,6 +153,7 @@ class KnownLabels:
     numbers: dict[str, int]
     new: NewLabels
     scheme: SchemeCheck = field(default_factory=lambda: SchemeCheck(NO_SCHEME))
+    ordered: bool = False
 
     def number(self, label: str) -> int:
         """The class number of a label; a new label is counted."""
@@ -138,6 +161,8 @@ class KnownLabels:
         if found is not None:
             return found
         self.scheme.check(label)
+        if self.ordered:
+            check_ordered(label, self.numbers)
         return self.new.class_number(label)
 
 
@@ -267,7 +292,8 @@ def _known_labels(
 ) -> KnownLabels:
     numbers = numbers_of(encoding.labels(node))
     scheme = SchemeCheck(encoding.reading.schemes.get(node.column, NO_SCHEME))
-    return KnownLabels(node.column, numbers, new, scheme)
+    ordered = isinstance(node, ClassOutput) and node.ordered
+    return KnownLabels(node.column, numbers, new, scheme, ordered)
 
 
 def _class_encoder(

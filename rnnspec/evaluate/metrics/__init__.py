@@ -65,6 +65,12 @@ METRICS: Mapping[str, MetricInfo] = {
         True,
         True,
     ),
+    "rank_error": MetricInfo("How many places the answer is off, on average."),
+    "kappa": MetricInfo(
+        "Agreement beyond chance, where an answer is wrong by the square of how many places it is"
+        " off: 1 is perfect, 0 is chance (Cohen's kappa with quadratic weights).",
+        True,
+    ),
     "micro_f1": MetricInfo(
         "F1 (of precision and recall) of all labels counted together.", True, True
     ),

@@ -44,11 +44,14 @@ class ClassMetrics:
     class that is never hit. Of next tokens (`perplexity`) also exp of the mean of -ln p of the true
     class, and the same in bits: a token that is not in the vocabulary counts there with the
     probability of the unknown, and is never a hit, for the unknown stands for many tokens. Where a
-    probability is NaN no class is the likeliest: all metrics are NaN.
+    probability is NaN no class is the likeliest: all metrics are NaN. Of `ordered` classes also
+    `ordinal_metrics`.
     """
 
-    def __init__(self, classes: int, perplexity: bool = False, new: int = 0) -> None:
-        self.known = classes
+    def __init__(
+        self, classes: int, perplexity: bool = False, new: int = 0, ordered: bool = False
+    ) -> None:
+        self.known, self.ordered = classes, ordered
         classes += new
         self.hits = torch.zeros(classes, dtype=torch.int64)
         self.true = torch.zeros(classes, dtype=torch.int64)
@@ -102,11 +105,30 @@ class ClassMetrics:
             perplexity = exp(min(mean, 700.0))
             return {"perplexity": perplexity, "bits": mean / log(2), "accuracy": accuracy}
         macro_f1 = (2 * hits / occurring)[occurring > 0].mean().item()
-        return {"accuracy": accuracy, "macro_f1": macro_f1}
+        found = {"accuracy": accuracy, "macro_f1": macro_f1}
+        return found | (ordinal_metrics(self.confusion) if self.ordered else {})
 
     def names(self) -> tuple[str, ...]:
         """The names of the metrics."""
-        return ("perplexity", "bits", "accuracy") if self.perplexity else ("accuracy", "macro_f1")
+        if self.perplexity:
+            return ("perplexity", "bits", "accuracy")
+        return ("accuracy", "macro_f1", *(("rank_error", "kappa") if self.ordered else ()))
+
+
+def ordinal_metrics(confusion: Tensor) -> dict[str, float]:
+    """Of rows by true and by answered class, in their order: how many places the answer is off on
+    average, and kappa with quadratic weights (Cohen 1968), which is NaN where one class alone is
+    true and answered."""
+    counts = confusion.double()
+    places = torch.arange(len(counts), dtype=torch.float64)
+    off = places[:, None] - places
+    rows = counts.sum()
+    by_chance = counts.sum(1)[:, None] * counts.sum(0) / rows
+    squares = (off.square() * counts).sum(), (off.square() * by_chance).sum()
+    return {
+        "rank_error": ((off.abs() * counts).sum() / rows).item(),
+        "kappa": (1 - squares[0] / squares[1]).item(),
+    }
 
 
 class LabelsMetrics:

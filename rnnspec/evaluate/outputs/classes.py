@@ -53,7 +53,8 @@ def _class_metrics(
 ) -> ClassMetrics:
     if loss.span_labels:
         return TagMetrics(loss.span_labels, loss.scheme, new)
-    return ClassMetrics(node.classes, perplexity=node.ahead, new=len(new))
+    ordered = isinstance(node, ClassOutput) and node.ordered
+    return ClassMetrics(node.classes, perplexity=node.ahead, new=len(new), ordered=ordered)
 
 
 def _add_answers(
@@ -299,6 +300,8 @@ def _score_classes(
     baseline: dict[str, float] = {}
     if isinstance(known, ClassFacts) and known.counts and not node.ahead:
         baseline = most_frequent(sums, known.counts)
+        if known.ordered and baseline:
+            baseline |= off_by_most_frequent(sums, known.counts)
     return OutputScore(
         node,
         sums.values(),
@@ -374,6 +377,13 @@ def most_frequent(sums: ClassMetrics, counts: Sequence[int]) -> dict[str, float]
     return {"accuracy": hits / rows, "macro_f1": 2 * hits / (hits + rows) / classes}
 
 
+def off_by_most_frequent(sums: ClassMetrics, counts: Sequence[int]) -> dict[str, float]:
+    """The rank error of that answer."""
+    answer = max(range(len(counts)), key=counts.__getitem__)
+    places = (torch.arange(len(sums.true)) - answer).abs()
+    return {"rank_error": float((places * sums.true).sum() / sums.true.sum())}
+
+
 # ---------------------------------------------------------------- the two kinds
 
 CROSS_ENTROPY = "What training makes small: the mean surprise of a true answer, in nats."
@@ -382,6 +392,8 @@ CROSS_ENTROPY = "What training makes small: the mean surprise of a true answer, 
 def _main_of_classes(node: ClassOutput | ChainOutput) -> tuple[str, ...]:
     if node.ahead:
         return ("perplexity", "bits", "accuracy")
+    if isinstance(node, ClassOutput) and node.ordered:
+        return ("rank_error", "kappa", "accuracy", "macro_f1")
     return ("span_f1", "accuracy", "macro_f1")
 
 

@@ -143,6 +143,7 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
     ),
     nodes.Merge: lambda n: (f"{_MERGES[n.kind]} of both directions",),
     nodes.Normalize: lambda n: ("layer norm",),
+    nodes.Ordinal: lambda n: (f"{n.classes - 1} cuts", "proportional odds"),
     nodes.Residual: lambda n: ("sum",),
     nodes.Highway: lambda n: ("highway: a gated mean",),
     nodes.Pool: lambda n: (_POOLS[n.kind], *_when(n.units, f"attention of {n.units} units")),

@@ -84,6 +84,7 @@ from rnnspec.plan.nodes.node import (
     Vectors,
     Weight,
 )
+from rnnspec.plan.nodes.ordinal import Ordinal
 from rnnspec.plan.nodes.outputs import (
     FORBIDDEN,
     LOWEST_STEP,

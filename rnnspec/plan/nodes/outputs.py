@@ -47,12 +47,14 @@ class ClassOutput(OutputNode):
     """Scores `[B, classes]` to probabilities (softmax) and the label of the largest.
 
     With `steps`, `[B, T, classes]` and a label for each step; with `ahead`, it is the next token of
-    the input in the same column, whose vocabulary has the labels.
+    the input in the same column, whose vocabulary has the labels. `ordered`: the labels have an
+    order, which metrics go by.
     """
 
     classes: int
     steps: bool = False
     ahead: bool = False
+    ordered: bool = False
 
     def shape(self, shapes: Shapes) -> Shape:
         return _answer(self, shapes, self.classes)
