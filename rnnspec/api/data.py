@@ -13,7 +13,9 @@ from rnnspec.data.memory import memory_rows, told_by_row, written_rows
 from rnnspec.errors import DataError
 from rnnspec.source.problems import did_you_mean
 from rnnspec.spec import Spec
+from rnnspec.spec.distributions import censored_by
 from rnnspec.spec.load import LoadedSpec, load_source
+from rnnspec.spec.metrics import distribution_of
 
 FILES = ("audio", "image", "video")
 """Inputs whose cells may be paths."""
@@ -30,7 +32,7 @@ def columns_of(spec: Spec) -> list[str]:
     found = [getattr(each, "column", None) for each in (*data.inputs, *data.targets)]
     if data.series is not None:
         found += [data.series.id, data.series.time]
-    found.append(data.weight)
+    found += [data.weight, *(censored_by(distribution_of(each)) for each in data.targets)]
     return list(dict.fromkeys(column for column in found if column))
 
 

@@ -240,6 +240,7 @@ def _write(parts: Sequence[tuple[_Job, Writer]]) -> None:
     columns = [node.column for _, node in job.encoding.named()]
     if job.reading.weight is not None:
         columns.append(job.reading.weight)
+    columns += job.reading.censored.values()
     for chunk in job.chunks(columns, bad):
         for rows in writing:
             rows.add(chunk, bad)

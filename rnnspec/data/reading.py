@@ -30,7 +30,7 @@ from rnnspec.spec import (
 from rnnspec.spec.cell_kinds import CellKind, cell_kinds
 from rnnspec.spec.check_tables import step_columns
 from rnnspec.spec.data import Fold
-from rnnspec.spec.distributions import DISTRIBUTIONS, DistributionName, name_of
+from rnnspec.spec.distributions import DISTRIBUTIONS, DistributionName, censored_by, name_of
 from rnnspec.spec.files import Format, FormatName, Quoting
 from rnnspec.spec.formats import FormatSettings
 from rnnspec.spec.metrics import distribution_of
@@ -88,6 +88,7 @@ class Reading:
     - `columns`, `holds`, `settings`, `kinds`, `steps`, `shape`: see `How`.
     - `apart`: outputs of frames that have a number of steps of their own.
     - `folder`: that of the spec, where files of vectors are.
+    - `censored`: by column of times the column that says which had not ended.
     - `weight`: the column of the weights of rows.
     - `distributions`: those that are of some numbers alone, such as counts.
     - `seed`, `stratum`, `fold`: how the validation share is drawn, see `rnnspec.data.split`.
@@ -116,6 +117,7 @@ class Reading:
     apart: frozenset[str] = frozenset()
     distributions: Mapping[str, DistributionName] = field(default_factory=dict)
     weight: str | None = None
+    censored: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
     def of(spec: Spec, format: Format | None = None) -> Reading:
@@ -160,6 +162,7 @@ class Reading:
             apart=_apart(spec),
             distributions=_distributions(spec),
             weight=data.weight,
+            censored=_censored(spec),
         )
 
     @property
@@ -241,6 +244,12 @@ def _cures(spec: Spec) -> dict[str, str]:
             beside = f"{found[output.column]}, and " if output.column in found else "set "
             found[output.column] = f"{beside}missing of the output to skip"
     return found
+
+
+def _censored(spec: Spec) -> dict[str, str]:
+    """By column of times, the column that says which had not ended."""
+    columns = ((each.column, censored_by(distribution_of(each))) for each in spec.data.targets)
+    return {column: censored for column, censored in columns if censored is not None}
 
 
 def _distributions(spec: Spec) -> dict[str, DistributionName]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,10 +13,12 @@ from torch import Tensor
 from rnnspec.data import Batch, Dataset, in_order_batches
 from rnnspec.data.dataset import StreamData
 from rnnspec.evaluate.metrics import Lanes, Metrics
+from rnnspec.evaluate.metrics.times import ended
 from rnnspec.evaluate.outputs import KINDS, metrics_of
 from rnnspec.evaluate.outputs.kind import MeasuredBatch
 from rnnspec.objective.objective import Forward, Objective, states_before
 from rnnspec.objective.settings import LossSettings
+from rnnspec.plan.nodes import NumericOutput
 from rnnspec.spec import Train
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
@@ -60,10 +63,13 @@ def evaluate(
         for name, node in objective.outputs.items()
     }
     totals, counts = dict.fromkeys(sums, 0.0), dict.fromkeys(sums, 0.0)
+    numbers = (n for n in objective.outputs.values() if isinstance(n, NumericOutput))
+    censored = [node.column for node in numbers if node.censored]
     for batch, forward, rows, lanes in passes:
         naive = of_file.naive(batch) if of_file else {}
         series = of_file.series_of(batch) if of_file else None
         measured = MeasuredBatch(batch, forward, {}, rows, lanes, naive, series, greedy)
+        measured = _ended(measured, censored) if censored else measured
         for column, count in objective.counts(batch).items():
             totals[column] += forward.losses[column].item() * count
             counts[column] += count
@@ -74,6 +80,16 @@ def evaluate(
             see(measured)
     model.train(was_training)
     return _values(sums, totals, counts), sums
+
+
+def _ended(measured: MeasuredBatch, columns: Sequence[str]) -> MeasuredBatch:
+    """The batch with true values of what had ended alone in these columns."""
+    times = {column: measured.forward.targets[column] for column in columns}
+    true = {column: ended(values) for column, values in times.items()}
+    of_batch = {column: values.cpu().numpy() for column, values in true.items()}
+    batch = replace(measured.batch, targets={**measured.batch.targets, **of_batch})
+    forward = replace(measured.forward, targets={**measured.forward.targets, **true})
+    return replace(measured, batch=batch, forward=forward, times=times)
 
 
 def _batches(objective: Objective, data: Dataset, precision: Precision) -> Iterator[Pass]:

@@ -30,6 +30,7 @@ from rnnspec.evaluate.metrics import (
     TagMetrics,
     TextMetrics,
 )
+from rnnspec.evaluate.metrics.times import ended
 from rnnspec.evaluate.outputs import metrics_of
 from rnnspec.export.probes import lengths_of_axes
 from rnnspec.objective.settings import loss_settings_of
@@ -147,7 +148,9 @@ class Answers:
 
     @property
     def targets(self) -> Tensor:
-        return torch.from_numpy(np.asarray(self.question.batch.targets[self.node.column]))
+        found = torch.from_numpy(np.asarray(self.question.batch.targets[self.node.column]))
+        of_times = isinstance(self.node, nodes.NumericOutput) and self.node.censored
+        return ended(found) if of_times else found
 
     def tensor(self, place: int) -> Tensor:
         return torch.from_numpy(self.got[place])

@@ -31,7 +31,12 @@ from rnnspec.plan.nodes import (
 )
 from rnnspec.plan.stateless import Read, affine_init, dropped
 from rnnspec.spec.branches import Branch
-from rnnspec.spec.distributions import Distribution, MixtureDistribution, QuantilesDistribution
+from rnnspec.spec.distributions import (
+    Distribution,
+    MixtureDistribution,
+    QuantilesDistribution,
+    censored_by,
+)
 from rnnspec.spec.outputs import Distributed, Headed, StepOutput
 from rnnspec.spec.stack import unequal_tied
 
@@ -152,6 +157,7 @@ def _distributed(node: NumericOutput, target: Distributed) -> NumericOutput:
         correlated=law.correlated,
         intervals=target.intervals,
         samples=target.samples or 0,
+        censored=censored_by(target.distribution) is not None,
     )
 
 

@@ -402,6 +402,7 @@ CHECKS: tuple[Check, ...] = (
         (_VALID, ("train", "epochs"), ("train", "average_when_stale"), ("train", "monitor")),
     ),
     Check(check_train.averaged_epochs_come, (("train", "epochs"), ("train", "average_last"))),
+    Check(check_losses.times_have_a_column_of_their_own, (*_LOSSES, *_COLUMNS)),
     Check(check_losses.weights_are_of_labels, _OUTPUT),
     Check(check_losses.weights_are_of_labels, _OUTPUT),
     Check(check_losses.smoothing_has_classes, (*_LOSSES, _DECODER, ("train", "label_smoothing"))),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rnnspec.spec.distributions import censored_by
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.inputs import KeysInput
 from rnnspec.spec.losses import Focal
@@ -15,7 +16,7 @@ from rnnspec.spec.metrics import (
     loss_of,
     losses_of,
 )
-from rnnspec.spec.outputs import OrdinalOutput, TagsOutput, Target, TextOutput
+from rnnspec.spec.outputs import NumberOutput, OrdinalOutput, TagsOutput, Target, TextOutput
 from rnnspec.spec.spec import Spec
 
 
@@ -78,6 +79,22 @@ def weights_are_of_labels(spec: Spec) -> Iterator[Finding]:
                 message = f"{label!r} is none of the labels {', '.join(map(str, output.labels))}"
                 at = (*path, "class_weights", label)
                 yield Finding(at, message, "name one of them, or remove it", key=True)
+
+
+def times_have_a_column_of_their_own(spec: Spec) -> Iterator[Finding]:
+    """Whether a time had ended is said once a row, in a column that nothing else reads."""
+    columns = [each.column for each in (*spec.data.inputs, *spec.data.outputs)]
+    for path, output in spec.data.located_targets:
+        censored = censored_by(distribution_of(output))
+        at = (*path, "distribution", "weibull", "censored")
+        if censored is None:
+            continue
+        if not isinstance(output, NumberOutput):
+            message = f"says it once a row, and 'as: {output.as_}' has several numbers"
+            yield Finding(at, message, "remove it, or answer one number", key=True)
+        if censored in columns:
+            message = "a column that is read or answered, and this one is known afterwards alone"
+            yield Finding(at, message, "name a column of its own")
 
 
 def smoothing_has_classes(spec: Spec) -> Iterator[Finding]:

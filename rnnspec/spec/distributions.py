@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rnnspec.spec.base import ListOf
+from rnnspec.spec.base import ListOf, Text
 from rnnspec.spec.choice import OneOf, Option, Valued
 
 Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -73,6 +73,13 @@ class MixtureDistribution(Option, name="mixture"):
 
 class WeibullDistribution(Option, name="weibull"):
     """A Weibull distribution, for the time until something happens: scale and shape."""
+
+    censored: Text | None = Field(
+        default=None,
+        description="Column of 0 and 1 that says where it had not happened yet (1): the true time "
+        "is then known to be longer, and is learned as such. For a number of a row. null means "
+        "that it has happened in every row.",
+    )
 
 
 Distribution = Annotated[
@@ -168,6 +175,11 @@ DISTRIBUTIONS: Mapping[DistributionName, DistributionTraits] = {
         (Parameter("scale", "size"), Parameter("shape", "positive")), "median", "positive"
     ),
 }
+
+
+def censored_by(distribution: Distribution) -> str | None:
+    """The column that says which times had not ended."""
+    return distribution.censored if isinstance(distribution, WeibullDistribution) else None
 
 
 def name_of(distribution: Distribution) -> DistributionName:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from rnnspec.source.problems import did_you_mean
-from rnnspec.spec.distributions import QuantilesDistribution
+from rnnspec.spec.distributions import QuantilesDistribution, censored_by
 from rnnspec.spec.inputs import KeysInput
 from rnnspec.spec.metrics import (
     LOSS,
@@ -39,6 +39,9 @@ from rnnspec.spec.spec import Spec
 
 SLOT_ERROR = "slot_error"
 """Measured of every text that has slots."""
+CONCORDANCE = "concordance"
+"""Measured of every time of which some had not ended."""
+ALWAYS = (SLOT_ERROR, CONCORDANCE)
 PLACES = re.compile(r"([a-z_]+@)([1-9][0-9]{0,5})")
 """A metric of the first places: `recall@20`."""
 OF_CLASSES = ("auroc", "average_precision", "accuracy@k", "brier", "ece")
@@ -64,6 +67,8 @@ def further_metrics(spec: Spec, output: Target) -> tuple[str, ...]:
         case NextOutput():
             keys = isinstance(spec.data.input_of(output), KeysInput)
             return OF_LABELS if keys else OF_ITEMS
+        case NumberOutput() if censored_by(output.distribution):
+            return ("r2", CONCORDANCE)
         case NumberOutput() | VectorOutput() | FramesOutput():
             return ("r2",)
         case ForecastOutput():
@@ -125,8 +130,8 @@ def named_further(spec: Spec, more: Iterable[str] = ()) -> dict[str, tuple[str, 
     """The further metrics of each output, by column: those that the spec names or monitors, and
     `more`."""
     monitored = monitored_metrics(spec.train, default_metric(spec))
-    slots = (_prefix(spec, output) + SLOT_ERROR for output in spec.data.targets)
-    names = dict.fromkeys((*spec.train.metrics, *monitored, *more, *slots))
+    own = (_prefix(spec, output) + name for output in spec.data.targets for name in ALWAYS)
+    names = dict.fromkeys((*spec.train.metrics, *monitored, *more, *own))
     always, found = reported_metrics(spec), {}
     for output in spec.data.targets:
         prefix = _prefix(spec, output)

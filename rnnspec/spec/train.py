@@ -125,9 +125,10 @@ class Train(Model):
         "are kept; the lower loss decides between equal ones. Any reported metric, one that "
         "'metrics' can name, or train.loss, the loss of the training rows. null means: accuracy "
         "for a class and for tags, but macro_f1 where class_weights are set, and span_f1 where a "
-        "scheme is; micro_f1 for labels and keys, but average_precision where their threshold is "
-        "auto; mae for a number; error_rate for a text; perplexity for a next token, nll for next "
-        "keys; mase for a point forecast; loss for all else, and for several outputs.",
+        "scheme is; rank_error for an ordinal answer; micro_f1 for labels and keys, but "
+        "average_precision where their threshold is auto; mae for a number; error_rate for a text; "
+        "perplexity for a next token, nll for next keys; mase for a point forecast; loss for all "
+        "else, and for several outputs.",
     )
     metrics: Annotated[tuple[Text, ...], ListOf] = Field(
         default=(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -149,6 +150,30 @@ class NumberWriter:
         return steps
 
 
+@dataclass(frozen=True, slots=True)
+class CensoredWriter:
+    """Writes the time of each row, of one that had not ended its negative; `censored` is the column
+    that says so."""
+
+    times: NumberWriter
+    censored: str
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        cells = self.times.cells
+        times = cells.steps(chunk, bad, self.times.checked)
+        flags = bad.decoded(chunk, self.censored, partial(_flag, textual=chunk.textual))
+        if not bad.found:
+            signs = np.where(np.array(flags, np.bool_), -1.0, 1.0)[:, None]
+            self.times.values.append(signs * np.concatenate([np.zeros((0, 1)), *times]))
+
+
+def _flag(cell: object, textual: bool) -> bool:
+    number = float(cell) if isinstance(cell, bool) else decode.real(cell, textual)
+    if number not in (0.0, 1.0):
+        raise DataError(f"has {number:g} where 1 or 0 says whether a time had not ended")
+    return bool(number)
+
+
 @dataclass(slots=True)
 class SeriesColumn:
     """Holds one number a row in `dtype`, 4 or 8 bytes each; NaN for a missing one, if allowed."""
@@ -238,19 +263,22 @@ def _numeric_settings(encoding: Encoding, node: NumericOutput) -> list[object]:
     if node.ahead:
         return [node.column, "next numbers"]
     rule = encoding.rule_of(node.column)
+    if node.censored:
+        rule.append(encoding.reading.censored[node.column])
     return [node.column, "numeric", node.width, node.single, node.steps, node.double, *rule]
 
 
 def _numeric_encoder(
     encoding: Encoding, node: NumericOutput, name: str, writer: Writer
-) -> NumberWriter | None:
+) -> NumberWriter | CensoredWriter | None:
     if node.ahead:
         return None
     rule = encoding.distribution_of(node.column)
     cells = NumberCells(node.column, _row_shape(node), encoding.skips(node), distribution=rule)
     if node.steps:
         cells = replace(cells, shape="frames", stream=encoding.reading.stream)
-    return NumberWriter(cells, node.width, writer.column(name, dtype_of(node), node.width))
+    found = NumberWriter(cells, node.width, writer.column(name, dtype_of(node), node.width))
+    return CensoredWriter(found, encoding.reading.censored[node.column]) if node.censored else found
 
 
 def _numeric_table(encoding: Encoding, node: NumericOutput) -> SeriesFrames | None:

@@ -169,6 +169,11 @@ METRICS: Mapping[str, MetricInfo] = {
         " ones.",
         percentage=True,
     ),
+    "concordance": MetricInfo(
+        "How often, of two rows of which it is known, the one that ends first has the shorter"
+        " answer: 0.5 is chance (Harrell's concordance index).",
+        True,
+    ),
     "r2": MetricInfo("Share of the variance of the true numbers that is explained: R².", True),
     "rmsse": MetricInfo(
         "Root of the mean squared error over that of the seasonal-naive forecast before, the mean"

@@ -31,7 +31,8 @@ class MeasuredBatch:
     `naive`: naive forecasts by column, where numbers ahead of their own past are answered.
     `series`: the series that each row belongs to, if any. `greedy`: texts are written greedily,
     whatever the model's strategy. `own`: the raw numbers of all forecasts after the model's own
-    answers, once they are made.
+    answers, once they are made. `times` by column: of targets of which some had not ended,
+    which are the negatives of their times, and NaN among the targets.
     """
 
     batch: Batch
@@ -43,6 +44,7 @@ class MeasuredBatch:
     series: NDArray[np.int64] | None = None
     greedy: bool = False
     own: dict[str, Tensor] = field(default_factory=dict)
+    times: Mapping[str, Tensor] = field(default_factory=dict)
 
     def tensor(self, column: str) -> Tensor:
         """The answers of an output that are one tensor."""

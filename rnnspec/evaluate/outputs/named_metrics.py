@@ -18,6 +18,7 @@ from rnnspec.evaluate.metrics.of_series import ScaledSquares, WeightedPinball
 from rnnspec.evaluate.metrics.places import PlaceMetrics, RankMetrics, ranks
 from rnnspec.evaluate.metrics.ranking import ScoreCounts
 from rnnspec.evaluate.metrics.texts import true_numbers
+from rnnspec.evaluate.metrics.times import ConcordanceSums
 from rnnspec.evaluate.outputs.kind import CostlyMetrics, MeasuredBatch
 from rnnspec.evaluate.outputs.next_tokens import best
 from rnnspec.evaluate.outputs.positions import FirstPlaces
@@ -35,7 +36,7 @@ from rnnspec.plan.nodes import (
     WrittenOutput,
 )
 from rnnspec.report import model as report
-from rnnspec.spec.named_metrics import SLOT_ERROR, general
+from rnnspec.spec.named_metrics import CONCORDANCE, SLOT_ERROR, general
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.frames import Frames
 from rnnspec.to_torch.outputs import ForecastOutput as ForecastModule
@@ -256,6 +257,21 @@ class Explained:
 
 
 @dataclass(slots=True)
+class InOrder:
+    """Whether answers tell which of two times ends first."""
+
+    column: str
+    sums: ConcordanceSums = field(default_factory=ConcordanceSums)
+
+    def see(self, measured: MeasuredBatch) -> None:
+        times = measured.times[self.column]
+        self.sums.add(measured.tensor(self.column).flatten(), times.cpu().flatten())
+
+    def values(self) -> dict[str, float]:
+        return {CONCORDANCE: self.sums.value}
+
+
+@dataclass(slots=True)
 class OfSeries:
     """`rmsse` and `wql` of forecasts: see `rnnspec.evaluate.metrics.of_series`."""
 
@@ -353,6 +369,8 @@ def _measuring(
         yield FirstPlaces(node, names)
     elif isinstance(node, WrittenOutput) and loss.slots is not None:
         yield SlotErrors(node, loss.slots, copied_column(model.plan, node))
+    if CONCORDANCE in names:
+        yield InOrder(node.column)
     if isinstance(node, ForecastOutput):
         of_series = [name for name in names if name in ("rmsse", "wql")]
         if of_series:

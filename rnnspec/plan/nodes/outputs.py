@@ -145,7 +145,7 @@ class NumericOutput(OutputNode):
 
     `single` columns hold one number for each row and are answered as `[B]`. With `steps`
     `[B, T, width]`; with `ahead`, it is the next step of the frames or the series in the same
-    column.
+    column. A true time of a `censored` column that had not ended is its negative.
     """
 
     width: int
@@ -160,6 +160,7 @@ class NumericOutput(OutputNode):
     correlated: bool = False
     intervals: tuple[float, ...] = ()
     samples: int = 0
+    censored: bool = False
 
     @property
     def law(self) -> Law:
