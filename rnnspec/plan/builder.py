@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import cast
 
 from rnnspec import spec as language
 from rnnspec.cells import Cell, builtin_cell, builtin_names, compile_cell
@@ -21,12 +22,15 @@ from rnnspec.plan.nodes import (
     Merge,
     Node,
     Normalize,
+    Pool,
+    PoolKind,
     Recurrent,
     Residual,
     VectorInput,
 )
 from rnnspec.plan.stateless import Read, added, dropped, flat, side_by_side
 from rnnspec.spec.cell import source_of
+from rnnspec.spec.head import AttentionPooling, LastPooling
 from rnnspec.spec.init import initializer_of
 from rnnspec.spec.layers import JoinLayer, Layer
 from rnnspec.spec.recurrent import GivenState, LearnedState, RecurrentLayer
@@ -196,6 +200,28 @@ class Stack:
         else:
             self.nodes.append(Highway(name, read.name, node.source, read.width))
         return Read(name, read.width)
+
+
+def pooled(
+    spec: language.Spec, encoded: Callable[[Finish], Read], prefix: str, nodes: list[Node]
+) -> Read:
+    """One vector of all steps of the encoder of `spec`, by its pooling; `encoded` gives them."""
+    last = spec.encoder.layers[-1]
+    at_ends = isinstance(spec.pooling, LastPooling)
+    if at_ends and isinstance(last, RecurrentLayer) and last.skip == "none":
+        # The ends of the directions are in different places until they are merged.
+        found = encoded(lambda read, after: after(pool(spec, read, prefix, nodes)))
+        return flat(found, nodes)
+    return pool(spec, flat(encoded(whole), nodes), prefix, nodes)
+
+
+def pool(spec: language.Spec, read: Read, prefix: str, nodes: list[Node]) -> Read:
+    """The pooling of `spec` over all steps."""
+    pooling, name, units = spec.pooling, f"{prefix}pool", 0
+    if isinstance(pooling, AttentionPooling):
+        units = pooling.units or read.width
+    nodes.append(Pool(name, read.name, cast(PoolKind, pooling.name), read.width, units))
+    return Read(name, read.width)
 
 
 def zeros(name: str, cell: Cell, widths: dict[str, int]) -> tuple[InitialState, tuple[str, ...]]:

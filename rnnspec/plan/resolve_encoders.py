@@ -5,14 +5,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
-from typing import assert_never, cast
+from typing import assert_never
 
 from rnnspec import spec as language
 from rnnspec.errors import DataError
-from rnnspec.plan.builder import Finish, InitialStates, Stack, from_vector, whole, zeros
+from rnnspec.plan.builder import (
+    Finish,
+    InitialStates,
+    Stack,
+    from_vector,
+    pool,
+    pooled,
+    whole,
+    zeros,
+)
 from rnnspec.plan.facts import Facts
-from rnnspec.plan.nodes import Combine, Compare, Node, Pool, PoolKind, Recurrent
+from rnnspec.plan.nodes import Combine, Compare, Node, Recurrent
 from rnnspec.plan.nodes.node import STEPS, ColumnNode
 from rnnspec.plan.resolve_decoder import Source
 from rnnspec.plan.resolve_inputs import Sources, read_inputs
@@ -31,10 +41,10 @@ def prefix_of(name: str) -> str:
 def all_pooled(spec: language.Spec, facts: Facts, nodes: list[Node]) -> Read:
     """The vectors of all encoders of `spec`, combined; their nodes are added. Raises DataError."""
 
-    def pooled(view: View, inputs: Sources) -> Read:
+    def vector(view: View, inputs: Sources) -> Read:
         return _pooled(view.spec, inputs, prefix_of(view.name))
 
-    met = _combined(spec.combine, _each(spec, facts, nodes, pooled), nodes)
+    met = _combined(spec.combine, _each(spec, facts, nodes, vector), nodes)
     return joined("beside", [met, *_beside(spec, facts, nodes).beside], nodes)
 
 
@@ -60,20 +70,20 @@ def all_written(spec: language.Spec, facts: Facts, nodes: list[Node]) -> Written
         prefix = prefix_of(view.name)
         memory = _encoded(view.spec, inputs, prefix, _unfinished if states_alone else whole)
         if answered:
-            vectors.append(_pool(view.spec, inputs.nodes, memory, prefix))
+            vectors.append(pool(view.spec, memory, prefix, inputs.nodes))
         return memory
 
     memories = _each(spec, facts, nodes, steps)
     beside = _beside(spec, facts, nodes)
-    pooled = None
+    vector = None
     if answered:
-        pooled = joined("beside", [_combined(spec.combine, vectors, nodes), *beside.beside], nodes)
+        vector = joined("beside", [_combined(spec.combine, vectors, nodes), *beside.beside], nodes)
     layers = [node for node in nodes if isinstance(node, Recurrent)]
     sources = tuple(
         Source(memory, _of_encoder(layers, view.name), view.name)
         for memory, view in zip(memories, views(spec), strict=True)
     )
-    return Written(sources, beside, pooled)
+    return Written(sources, beside, vector)
 
 
 def _unfinished(read: Read, after: Callable[[Read], Read]) -> Read:
@@ -127,14 +137,8 @@ def _read(view: View, facts: Facts) -> Sources:
 
 def _pooled(spec: language.Spec, inputs: Sources, prefix: str) -> Read:
     """One vector of all steps of an encoder."""
-    last, nodes = spec.encoder.layers[-1], inputs.nodes
-    at_ends = isinstance(spec.pooling, language.LastPooling)
-    if at_ends and isinstance(last, language.RecurrentLayer) and last.skip == "none":
-        # The ends of the directions are in different places until they are merged.
-        return _encoded(
-            spec, inputs, prefix, lambda read, after: after(_pool(spec, nodes, read, prefix))
-        )
-    return _pool(spec, nodes, _encoded(spec, inputs, prefix), prefix)
+    encoded = partial(_encoded, spec, inputs, prefix)
+    return pooled(spec, encoded, prefix, inputs.nodes)
 
 
 def _encoded(spec: language.Spec, inputs: Sources, prefix: str, finish: Finish = whole) -> Read:
@@ -146,14 +150,6 @@ def _encoded(spec: language.Spec, inputs: Sources, prefix: str, finish: Finish =
         initial = from_vector(joined(f"{prefix}start", inputs.start, nodes), nodes)
     stack = Stack(spec, "encoder", f"{prefix}layers", nodes, initial)
     return flat(stack.built(source, finish), nodes)
-
-
-def _pool(spec: language.Spec, nodes: list[Node], read: Read, prefix: str) -> Read:
-    pooling, name, units = spec.pooling, f"{prefix}pool", 0
-    if isinstance(pooling, language.AttentionPooling):
-        units = pooling.units or read.width
-    nodes.append(Pool(name, read.name, cast(PoolKind, pooling.name), read.width, units))
-    return Read(name, read.width)
 
 
 def _sharing(own: Sequence[Node], others: Sequence[Node]) -> list[Node]:

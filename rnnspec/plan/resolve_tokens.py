@@ -3,15 +3,14 @@ sequences that are nested in steps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from math import sqrt
-from typing import cast
 
 from rnnspec import spec as language
 from rnnspec.cells.initializers import Uniform
 from rnnspec.errors import DataError
-from rnnspec.plan.builder import Stack, cell_of, zeros
+from rnnspec.plan.builder import Stack, cell_of, pooled, zeros
 from rnnspec.plan.facts import Facts, TextFacts, VectorFacts
 from rnnspec.plan.nodes import (
     CharactersInput,
@@ -20,12 +19,11 @@ from rnnspec.plan.nodes import (
     Node,
     PerStep,
     Pool,
-    PoolKind,
     Recurrent,
     TokensInput,
     Unnest,
 )
-from rnnspec.plan.stateless import Read, dropped, flat, joined, table_init
+from rnnspec.plan.stateless import Read, dropped, joined, table_init
 from rnnspec.plan.text_rule import rule_of
 from rnnspec.spec.branches import branches
 from rnnspec.spec.encoder import DEFAULT_EMBED
@@ -143,11 +141,12 @@ def nested(
     nodes.append(Unnest(f"{name}.unnested", read.name))
     try:
         vectors = _embedded(inner, of, known, f"{name}.unnested", f"{name}.embed", nodes)
-        pooled = pooled_stack(inner, vectors, f"{name}.", nodes)
+        stack = Stack(inner, "encoder", f"{name}.layers", nodes, zeros)
+        vector = pooled(inner, partial(stack.built, vectors), f"{name}.", nodes)
     except DataError as error:
         raise DataError(str(error).replace("encoder.", f"{place}.encoder.", 1)) from None
-    nodes.append(PerStep(name, pooled.name, read.name))
-    return Read(name, pooled.width)
+    nodes.append(PerStep(name, vector.name, read.name))
+    return Read(name, vector.width)
 
 
 def _embedded(
@@ -171,24 +170,3 @@ def _embedded(
         embed = _pretrained(embed, source, known.vectors, encoder.embed)
     nodes.append(embed)
     return dropped(f"{name}.dropout", encoder.embed_dropout, Read(name, embed.width), nodes)
-
-
-def pooled_stack(spec: language.Spec, source: Read, prefix: str, nodes: list[Node]) -> Read:
-    """One vector of all steps of the encoder of `spec` over `source`, from states of 0."""
-    last, stack = spec.encoder.layers[-1], Stack(spec, "encoder", f"{prefix}layers", nodes, zeros)
-    at_ends = isinstance(spec.pooling, language.LastPooling)
-    if at_ends and isinstance(last, language.RecurrentLayer) and last.skip == "none":
-        # The ends of the directions are in different places until they are merged.
-        def finish(read: Read, after: Callable[[Read], Read]) -> Read:
-            return after(_pool(spec, read, prefix, nodes))
-
-        return flat(stack.built(source, finish), nodes)
-    return _pool(spec, flat(stack.built(source), nodes), prefix, nodes)
-
-
-def _pool(spec: language.Spec, read: Read, prefix: str, nodes: list[Node]) -> Read:
-    pooling, name, units = spec.pooling, f"{prefix}pool", 0
-    if isinstance(pooling, language.AttentionPooling):
-        units = pooling.units or read.width
-    nodes.append(Pool(name, read.name, cast(PoolKind, pooling.name), read.width, units))
-    return Read(name, read.width)
