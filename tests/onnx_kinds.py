@@ -19,6 +19,7 @@ from rnnspec.plan.nodes import (
     ForecastOutput,
     KeysInput,
     LabelsOutput,
+    NestedInput,
     NumericOutput,
     Output,
     TokensInput,
@@ -56,6 +57,11 @@ def rows_of_texts(
                     if known.characters is not None:
                         spelled = [known.characters.numbers(list(token)) for token in tokens]
                         row[f"{node.column}.characters"] = spelled
+                case NestedInput():
+                    assert isinstance(known, TextFacts)
+                    steps = [[_entry(known, n, node.kind) for n in step] for step in row[node.key]]
+                    joint = {"words": " ", "chars": ""}.get(node.kind)
+                    told[node.column] = steps if joint is None else list(map(joint.join, steps))
                 case CategoryInput():
                     assert isinstance(known, TextFacts)
                     told[node.column] = _entry(known, row[node.key], "words")

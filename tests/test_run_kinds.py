@@ -63,7 +63,7 @@ def asked(row: Row, told: Mapping[str, Any], ids: bool, textual: bool = False) -
             continue
         if ids and key == "key_steps":
             value = [np.flatnonzero(step).tolist() for step in value]
-        elif ids and key.endswith(".characters"):
+        elif (ids and key.startswith("nested")) or key.endswith(".characters"):
             value = [np.asarray(token).tolist() for token in value]
         elif key == "image":  # whose columns are the steps
             value = np.swapaxes(np.asarray(value), 0, 1).tolist()

@@ -115,7 +115,7 @@ def _windows(
         if axes == 3:
             steps = unfolded(low, source, sides_of(low, node.source), f"{node.name}.frames")
             source = PaddedSequence(steps, source.lengths, clean=source.clean)
-        if low.chunks is not None:
+        if low.chunks is not None and node.source in low.chunks.stream.lags:
             return _of_chunk(low, node, source, name, kind, weights, attributes, other)
         x = own_steps(low, source, axes, other, f"{node.name}.own")
     out = _with_channels_first(low, x, name, kind, weights, attributes, order)

@@ -20,12 +20,13 @@ def lower_recurrent(low: Lowering, node: Recurrent) -> PaddedSequence:
     operator has a form in 8 bits; else, or if none does, from its equations.
     """
     streamed, demand = low.chunks is not None, low.demands[node.name]
-    whole = low.narrow and has_form_in_8_bits(node, demand, low.step)
+    step = low.step and node.source in low.streaming().stream.lags  # not of what is in a step
+    whole = low.narrow and has_form_in_8_bits(node, demand, step)
     narrow = low.narrow and not whole
     match = None if low.generic else native_match(node, streamed, narrow, low.portable)
     if match is None:
         return lower_scan(low, node)
-    if (low.portable or whole) and not low.step:
+    if (low.portable or whole) and not step:
         return lower_masked(low, node, match)
     return lower_native(low, node, match)
 
