@@ -45,6 +45,12 @@ def decoded(
     return spec_data(cardinality, inputs, [output(kind)], encoder, decoder=settings)
 
 
+def points(kind: str = "positions", **decoder: Any) -> dict[str, Any]:
+    """The data of a spec whose decoder points at steps of its input."""
+    settings = {"layers": [GRU], "max_steps": 6, **decoder}
+    return spec_data("N:M", ["frames"], [output(kind)], decoder=settings)
+
+
 def two_sources(
     encoders: Mapping[str, Sequence[str] | Mapping[str, Any]],
     kind: str = "out_chars",
@@ -110,6 +116,9 @@ SPECS: dict[str, dict[str, Any]] = {
         ],
         attention="additive",
     ),
+    "positions": points(),
+    "positions once, fed": points("positions_once", input_feeding=True, hidden=3),
+    "positions by attention": points("positions_once", attention="general", attend="before"),
     "convolutions alone": decoded(
         encoder=[{"conv": 4, "stride": 2}, {"conv": 5, "activation": "relu"}],
         layers=[{"conv": 4, "causal": True}, {**GRU}], attention="general",

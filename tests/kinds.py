@@ -280,6 +280,8 @@ OUTPUTS: dict[str, Kind] = {
     "span": Kind({"as": "span"}, PositionFacts(3, 2.0, 0.5)),
     "short_span": Kind({"as": "span", "max_span": 2}, PositionFacts(3, 2.0, 0.5)),
     "no_span": Kind({"as": "span", "max_span": 3, "none": True}, PositionFacts(3, 2.0, 0.5)),
+    "positions": Kind({"as": "positions"}, PositionFacts(4, 2.5, 1.0)),
+    "positions_once": Kind({"as": "positions", "once": True}, PositionFacts(4, 2.5, 1.0)),
     "tags": Kind({"as": "tags"}, CLASSES),
     "path": Kind({"as": "tags", "crf": True, "scheme": "bio"}, SPANS),
     "free_path": Kind({"as": "tags", "crf": True}, CLASSES),

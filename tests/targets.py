@@ -19,6 +19,7 @@ from rnnspec.plan.nodes import (
     LabelsOutput,
     NumericOutput,
     Output,
+    PointerOutput,
     PositionOutput,
     TextOutput,
     TransducerOutput,
@@ -53,6 +54,12 @@ def _target(node: Output, lengths: Sequence[int], draw: Generator) -> NDArray[An
             found[(first == 0) & (not node.none)] = -1  # none, which is no answer
             found[(first == 0) & node.none] = 0
             return found[:, : node.marks]
+        case PointerOutput():
+            counts = draw.integers(0, np.array(lengths) + 1)
+            found = np.full((rows, int(counts.max()) + 1), -1, np.int64)
+            for count, length, into in zip(counts, lengths, found, strict=True):
+                into[: count + 1] = [*(2 + draw.permutation(length)[:count]), 0]
+            return found
         case FramesOutput():
             by_input = node.length == "input"
             longest = node.limit if node.length == "fixed" else longest

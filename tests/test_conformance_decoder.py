@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 import torch
 
+from rnnspec.plan.nodes import PointerOutput
 from rnnspec.reference import answers, raw_outputs
 from rnnspec.run.session import Session
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
 from tests.answers import close_scores
 from tests.decoders import SPECS as DECODERS
-from tests.decoders import two_sources
+from tests.decoders import points, two_sources
 from tests.kinds import batched, feeds, output, plan_of, random_rows, spec_data, strong_weights
 from tests.onnx_models import assert_no_texts
 from tests.texts import agree, of_onnx, of_torch, tasks
@@ -126,6 +127,11 @@ def cases() -> dict[str, dict[str, Any]]:
             found[f"start {start}, {attention}"] = decoder_spec(
                 attention, start=start, cell="lstm", strategy=STRATEGIES["beam"]
             )
+    for name in ("greedy", "beam", "sample", "narrow beam", "full beam", "bound beam"):
+        for kind in ("positions", "positions_once"):
+            both = {"cell": "lstm", "units": 3, "direction": "bidirectional"}
+            data = points(kind, strategy=STRATEGIES[name], max_steps=LIMITS[len(found) % 4])
+            found[f"{kind}, {name}"] = data | {"encoder": {"layers": [both]}}
     return found | whole_rows() | others_with_text() | several_sources()
 
 
@@ -257,6 +263,8 @@ def test_torch_scores_as_the_reference_does(name: str) -> None:
     for one, row in zip(truth, rows, strict=True):  # with what the row may copy
         one[: len(one) // 2] = row.get("words.copies", one)[: len(one) // 2]
         one[:] = [number if number >= 0 else ~number for number in one]
+    if isinstance(out, PointerOutput):  # steps that the rows have
+        truth = [[*(2 + draw.permutation(length)[:4]), 0] for length in LENGTHS]
     expected = raw_outputs(plan, weights, rows, [{out.column: t} for t in truth])[out.column]
     model = Model(plan).eval()
     model.load_canonical(weights)

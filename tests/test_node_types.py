@@ -29,6 +29,8 @@ from rnnspec.plan.nodes import (
     Ordinal,
     Output,
     PerStep,
+    Pointed,
+    Pointer,
     Pool,
     Previous,
     PreviousFrame,
@@ -54,7 +56,9 @@ from tests import ctc, decoders, frame_decoders, layers
 from tests.kinds import plan_of, random_rows, strong_weights
 from tests.test_conformance_cardinalities import SPECS
 
-BODY_ONLY = frozenset({Previous, PreviousFrame, PreviousNumber, Delayed, Attend, CopyMix})
+BODY_ONLY = frozenset(
+    {Previous, PreviousFrame, PreviousNumber, Delayed, Attend, CopyMix, Pointed, Pointer}
+)
 """Node types that only the body of a decoder has."""
 IN_BODIES = (BODY_ONLY | {kind for kind in NODE_TYPES if kind.pointwise} | {Recurrent, Conv}) - {
     Merge,

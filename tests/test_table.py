@@ -53,7 +53,7 @@ POINTED = ("position", "span")
 EACH = ("tags", "path", "keys", "frames", "next")
 """`path` are tags that are answered together."""
 TEXTS = ("words", "chars", "tokens")
-OUTPUTS = (*WHOLE, *POINTED, *EACH, *TEXTS, "forecast")
+OUTPUTS = (*WHOLE, *POINTED, *EACH, *TEXTS, "positions", "forecast")
 TABLE = list(product(CARDINALITIES, INPUTS, OUTPUTS))
 
 
@@ -74,6 +74,8 @@ def is_built(cardinality: str, given: str, wanted: str) -> bool:
             if wanted == "next":
                 return given in SEQUENCES and given not in ("image", "video", "audio")
             return given in SEQUENCES and given != "subwords" and wanted in EACH
+    if wanted == "positions":
+        return given in SEQUENCES and given not in ("subwords", "audio")
     written = given in SEQUENCES and wanted in TEXTS
     return written or (given, wanted) == ("series", "forecast")
 
@@ -103,7 +105,7 @@ def spec_of(cardinality: str, given: str, wanted: str, train: str) -> dict[str, 
     if cardinality in ("N:1", "N:N", "N:M"):
         spec["encoder"] = {"layers": layers}
     if cardinality in ("1:N", "N:M") and wanted != "forecast":
-        spec["decoder"] = {"layers": layers, "embed": 4}
+        spec["decoder"] = {"layers": layers, **({} if wanted == "positions" else {"embed": 4})}
     return spec
 
 
@@ -122,6 +124,7 @@ def row(number: int) -> dict[str, Any]:
         "in_keys": [["p"] * (step % 2) + ["q"] for step in range(steps)],
         "in_category": "xyz"[number % 3], "in_number": number / 2, "in_vector": [number, 1, -1],
         "out_class": "uv"[number % 2], "out_labels": ["u", "v"][: number % 3],
+        "out_positions": [*range(number % 4 % (steps + 1))],
         "out_position": number % steps, "out_span": [number % 2, 1],
         "out_number": number * 2.5, "out_vector": [number, -number],
         "out_tags": [*"uvw"[:steps]], "out_keys": [["u"], ["v", "w"], []][:steps],

@@ -23,7 +23,15 @@ from numpy.typing import NDArray
 from rnnspec.plan import Plan
 from rnnspec.plan.facts import END_ID
 from rnnspec.plan.names import answer_name
-from rnnspec.plan.nodes import Beam, Greedy, Sample, TextOutput, WrittenOutput
+from rnnspec.plan.nodes import (
+    FIRST_STEP,
+    Beam,
+    Greedy,
+    PointerOutput,
+    Sample,
+    SearchedOutput,
+    WrittenOutput,
+)
 from rnnspec.plan.sampling_rng import uniform
 from rnnspec.reference import Text
 from rnnspec.reference.functions import Array
@@ -57,7 +65,7 @@ def tasks(
     """The search for each row's text, in the reference."""
     exact = exact_weights(plan, weights)
     out = written(plan)
-    assert isinstance(out, TextOutput)
+    assert isinstance(out, SearchedOutput)
     return [
         text_task(plan, out, exact, values_of(plan, exact, row), seed)
         for row, seed in zip(rows, seeds, strict=True)
@@ -79,7 +87,11 @@ def of_onnx(plan: Plan, got: Mapping[str, NDArray[Any]]) -> list[Answered]:
     """What a file that gives token numbers answers to each row."""
     out = written(plan)
     name = answer_name(plan, out)
-    numbers, lengths, scores = (got[f"{name}.{part}"] for part in ("ids", "lengths", "scores"))
+    points = isinstance(out, PointerOutput)
+    told = name if points else f"{name}.ids"
+    numbers, lengths, scores = (got[each] for each in (told, f"{name}.lengths", f"{name}.scores"))
+    if points:  # step j has the number j + 2
+        numbers = np.where(numbers < 0, END_ID, numbers + FIRST_STEP)
     if lengths.ndim == 1:
         numbers, lengths, scores = numbers[:, None], lengths[:, None], scores[:, None]
     return answered_rows(numbers, lengths, scores, got.get(f"{name}.attention"))

@@ -158,7 +158,7 @@ def _shown(output: OutputColumn, answer: Answer) -> str:
         case "labels":
             shares = answer[f"{column}.probabilities"]
             return ", ".join(f"{printable(n)} {shares[n]:.3f}" for n in value) or "(none)"
-        case "text" | "tokens" | "ids":
+        case "text" | "tokens" | "ids" | "positions":
             return _with_next_best(output, answer)
         case "tags" | "path":
             return _plain(value)

@@ -212,7 +212,9 @@ def run(
     bulk.check_top(asked)
     asked = replace(asked, top=bulk.top)
     if seed is not None and not asked.draws:
-        writes = any(output.kind in ("text", "tokens", "ids") for output in asked.outputs)
+        writes = any(
+            output.kind in ("text", "tokens", "ids", "positions") for output in asked.outputs
+        )
         sample = ", or export the build with --strategy sample" if writes else ""
         raise RnnspecError(
             f"--seed is for models that draw their answers, and {model} does not; leave it"

@@ -13,7 +13,7 @@ import numpy as np
 
 from rnnspec.data import decode
 from rnnspec.data.audio import seconds_of
-from rnnspec.data.columns.positions import position, span
+from rnnspec.data.columns.positions import position, positions, span
 from rnnspec.errors import DataError, MissingPackage
 from rnnspec.plan.text_rule import PLAIN, rule_of
 from rnnspec.spec import Spec
@@ -89,6 +89,8 @@ def _taker(source: Any, kind: str) -> Callable[[object, bool], Taken]:
             return lambda cell, textual: _frames(decode.frames(cell, textual, missing))
         case "position":
             return lambda cell, textual: _steps([position(cell, textual)])
+        case "positions":
+            return lambda cell, textual: Taken(len(positions(cell, textual)))
         case "span":
             return lambda cell, textual: _steps(span(cell, textual))
         case "audio":

@@ -26,6 +26,7 @@ from rnnspec.evaluate.metrics import (
     LabelsMetrics,
     Metrics,
     NumericMetrics,
+    PointerMetrics,
     PositionMetrics,
     TagMetrics,
     TextMetrics,
@@ -210,6 +211,16 @@ def _add_positions(sums: Metrics, answers: Answers) -> None:
     sums.add(found.reshape(answers.targets.shape) + 1, answers.targets, broken)
 
 
+def _add_pointers(sums: Metrics, answers: Answers) -> None:
+    assert isinstance(sums, PointerMetrics)
+    rows = len(answers.targets)
+    steps, lengths, scores = answers.got
+    sums.not_finite += int(np.isnan(scores.reshape(rows, -1)[:, 0]).sum())
+    numbers = (steps + nodes.FIRST_STEP).reshape(rows, -1, steps.shape[-1])[:, 0].tolist()
+    counts = lengths.reshape(rows, -1)[:, 0].tolist()
+    sums.add([row[:count] for row, count in zip(numbers, counts, strict=True)], answers.targets)
+
+
 def _add_texts(sums: Metrics, answers: Answers) -> None:
     assert isinstance(sums, TextMetrics)
     rows = len(answers.targets)
@@ -242,6 +253,7 @@ ADD: Mapping[type[nodes.Target], Callable[[Metrics, Answers], None]] = {
     nodes.ForecastOutput: _add_forecast,
     nodes.FramesOutput: _add_frames,
     nodes.PositionOutput: _add_positions,
+    nodes.PointerOutput: _add_pointers,
     nodes.TextOutput: _add_texts,
     nodes.CtcOutput: _add_texts,
     nodes.TransducerOutput: _add_texts,

@@ -17,7 +17,14 @@ from rnnspec.export.probes import Probe
 from rnnspec.plan import Facts, Plan, TextFacts
 from rnnspec.plan.copies import named
 from rnnspec.plan.names import UNKNOWN, output_names
-from rnnspec.plan.nodes import CopiesInput, TextOutput, TokensInput, WrittenOutput
+from rnnspec.plan.nodes import (
+    FIRST_STEP,
+    CopiesInput,
+    PointerOutput,
+    TextOutput,
+    TokensInput,
+    WrittenOutput,
+)
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.search import Texts
 
@@ -83,18 +90,22 @@ def compare_texts(
 class _Detokenizer:
     """How numbers become an answer: `entries` by number, higher numbers from the row's `sources`;
     tokens of a text are joined by `glue`. The row's `prompts`, texts or lists of tokens, come
-    first."""
+    first. `first` is the number of step 0, where steps are answered."""
 
     entries: tuple[str, ...]
     glue: str | None
     prompts: list[Any]
     ids: bool
     sources: list[Sequence[str]]
+    first: int = 0
 
     @classmethod
     def of(
         cls, plan: Plan, node: WrittenOutput, facts: Facts, probe: Probe, ids: bool
     ) -> _Detokenizer:
+        if isinstance(node, PointerOutput):
+            rows = len(probe.lengths)
+            return cls((), None, [[]] * rows, True, [()] * rows, FIRST_STEP)
         known = facts.outputs.get(node.column, facts.inputs.get(node.column))
         assert isinstance(known, TextFacts)
         glue = {"words": " ", "chars": "", "tokens": None}[node.kind]
@@ -136,7 +147,7 @@ class _Detokenizer:
         values = got[names[0]]
         rows = len(self.prompts)
         if self.ids:
-            numbers = values.reshape(rows, -1, values.shape[-1]).tolist()
+            numbers = (values + self.first).reshape(rows, -1, values.shape[-1]).tolist()
             lengths = got[names[1]].reshape(rows, -1).tolist()
             pairs = zip(numbers, lengths, strict=True)
             return [[n[:c] for n, c in zip(ns, cs, strict=True)] for ns, cs in pairs]

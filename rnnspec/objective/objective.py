@@ -25,6 +25,7 @@ from rnnspec.plan.nodes import (
     FramesOutput,
     LabelsOutput,
     NumericOutput,
+    PointerOutput,
     PositionOutput,
     Target,
     TextOutput,
@@ -269,6 +270,7 @@ LOSSES: Mapping[type[Target], LossKind] = {
     LabelsOutput: LossKind(_known_rows, _labels_loss),
     NumericOutput: LossKind(_known_numbers, _numeric_loss),
     PositionOutput: LossKind(_known_positions, _position_loss),
+    PointerOutput: LossKind(_known_classes, _class_loss),
     TextOutput: LossKind(_known_classes, _text_loss),
     TransducerOutput: LossKind(
         _known_classes, lambda o, node, arcs, targets, inputs: transducer_loss(arcs, targets)

@@ -133,6 +133,10 @@ def _with_lengths(node: nodes.FramesOutput, name: str, ids: bool, attention: boo
     return (name, f"{name}.lengths", *errors)
 
 
+def _with_count(node: nodes.PointerOutput, name: str, ids: bool, attention: bool) -> Names:
+    return (name, f"{name}.lengths", f"{name}.scores")
+
+
 OUTPUT_TRAITS: Mapping[type[nodes.Output], OutputTraits] = {
     nodes.ClassOutput: OutputTraits(_next, _with_probabilities),
     nodes.ChainOutput: OutputTraits(_next, _with_path),
@@ -140,6 +144,7 @@ OUTPUT_TRAITS: Mapping[type[nodes.Output], OutputTraits] = {
     nodes.NumericOutput: OutputTraits(_next, _with_parts),
     nodes.PositionOutput: OutputTraits(lambda node: "", _with_text),
     nodes.StatesOutput: OutputTraits(lambda node: "", _alone),
+    nodes.PointerOutput: OutputTraits(lambda node: "", _with_count),
     nodes.TextOutput: OutputTraits(lambda node: "", _with_scores),
     nodes.CtcOutput: OutputTraits(lambda node: "", _with_alignment),
     nodes.TransducerOutput: OutputTraits(lambda node: "", _with_alignment),

@@ -14,7 +14,7 @@ from rnnspec.plan.nodes import (
     Output,
     Plan,
     Sample,
-    TextOutput,
+    SearchedOutput,
     TokensInput,
 )
 
@@ -97,7 +97,7 @@ def draws(node: Output) -> bool:
     """Whether an answer, or some of it, is drawn at random, with the row's own seed."""
     if isinstance(node, NumericOutput | ForecastOutput):
         return node.samples > 0
-    return isinstance(node, TextOutput) and isinstance(node.search, Sample)
+    return isinstance(node, SearchedOutput) and isinstance(node.search, Sample)
 
 
 def output_names(plan: Plan, node: Output, ids: bool, attention: bool = False) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from rnnspec.plan.nodes import (
     Node,
     NumericOutput,
     Plan,
+    PointerOutput,
     PrefixBeam,
     Sample,
     TextOutput,
@@ -50,7 +51,7 @@ def check_portable(plan: Plan) -> None:
 def _reason(node: Node) -> str:
     """Why an output cannot be portable, "" if it can."""
     match node:
-        case TextOutput(search=Sample()):
+        case TextOutput(search=Sample()) | PointerOutput(search=Sample()):
             return f"is drawn by {NUMBERS}"
         case CtcOutput(search=PrefixBeam()) | TransducerOutput(search=TransducerBeam()):
             return f"is searched by a beam that knows what it has read by {NUMBERS}"

@@ -139,7 +139,7 @@ def _finish(spec: language.Spec) -> Finish:
     """What follows the last recurrent layer, where anything reads it: a decoder without attention
     reads the states alone."""
     decoder = spec.decoder
-    states = decoder is not None and isinstance(decoder.attention, NoAttention)
+    states = decoder is not None and isinstance(decoder.attention, NoAttention) and not spec.points
     if states and None not in read_by_outputs(spec, decoder=False):
         return lambda read, after: read
     return whole

@@ -11,7 +11,7 @@ from rnnspec import spec as language
 from rnnspec.cells import Cell
 from rnnspec.errors import DataError
 from rnnspec.plan.builder import Stack
-from rnnspec.plan.facts import UNKNOWN_ID, Facts, TextFacts, Vocabulary
+from rnnspec.plan.facts import UNKNOWN_ID, Facts, PositionFacts, TextFacts, Vocabulary
 from rnnspec.plan.nodes import (
     AddBase,
     Attend,
@@ -28,6 +28,9 @@ from rnnspec.plan.nodes import (
     Greedy,
     InitialState,
     Node,
+    Pointed,
+    Pointer,
+    PointerOutput,
     Pool,
     Previous,
     PreviousFrame,
@@ -105,11 +108,36 @@ def write_answer(encoded: Encoded) -> None:
         _forecast(encoded, forecasts)
         return
     (target,) = (o for o in encoded.spec.data.outputs if isinstance(o, _WRITTEN))
-    _text(encoded, target)
+    if isinstance(target, language.PositionsOutput):
+        _positions(encoded, target)
+    else:
+        _text(encoded, target)
 
 
-_WRITTEN = language.WordsOutput | language.CharsOutput | language.TokensOutput
-"""Texts that a decoder writes."""
+_WRITTEN = (
+    language.WordsOutput | language.CharsOutput | language.TokensOutput | language.PositionsOutput
+)
+"""What a decoder writes token by token."""
+
+
+def _positions(encoded: Encoded, target: language.PositionsOutput) -> None:
+    """A decoder whose scores are those of the steps of its encoder."""
+    known, body, memory = (
+        encoded.facts.outputs[target.column],
+        encoded.body,
+        encoded.sources[0].memory,
+    )
+    assert isinstance(known, PositionFacts)
+    body.append(Previous("decoder.previous", 0))
+    body.append(Pointed("decoder.pointed", "decoder.previous", memory.name, memory.width))
+    read = _run(encoded, Read("decoder.pointed", memory.width))
+    units = read.width
+    body.append(Pointer("decoder.pointer", read.name, memory.name, read.width, memory.width, units))
+    search = search_of(encoded.settings, known, target.column)
+    search = replace(search, no_repeat=1) if target.once else search
+    name = f"output.{target.column}"
+    end = PointerOutput(name, "decoder", target.column, memory.name, search)
+    encoded.nodes.extend([_decoder(encoded, 0), end])
 
 
 def _forecast(encoded: Encoded, targets: Sequence[language.ForecastOutput]) -> None:
@@ -386,7 +414,7 @@ def _copy(encoded: Encoded, column: str, gate: Read, answers: str, vocabulary: V
 
 
 def search_of(
-    settings: kinds.Decoder, known: TextFacts, column: str, copies: bool = False
+    settings: kinds.Decoder, known: TextFacts | PositionFacts, column: str, copies: bool = False
 ) -> Search:
     """The search of a decoder whose answers have the facts `known`. Raises DataError.
 
@@ -398,6 +426,7 @@ def search_of(
     elif isinstance(limit, str):
         usual = ceil(known.mean_length + 4 * known.length_deviation)
         limit = max(known.longest, usual) + 1
+    vocabulary = known.vocabulary if isinstance(known, TextFacts) else Vocabulary(())
     return replace(
         _strategy(chosen),
         limit=limit,
@@ -405,8 +434,8 @@ def search_of(
         min_steps=settings.min_steps,
         repetition_penalty=chosen.repetition_penalty,
         no_repeat=chosen.no_repeat,
-        prefix=_numbers(chosen.prefix, known.vocabulary, column, "prefix"),
-        banned=_banned(chosen.banned, known.vocabulary, column, copies),
+        prefix=_numbers(chosen.prefix, vocabulary, column, "prefix"),
+        banned=_banned(chosen.banned, vocabulary, column, copies),
     )
 
 

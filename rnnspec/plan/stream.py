@@ -503,7 +503,7 @@ def _written(node: nodes.AlignedOutput) -> States:
     return (StreamState(f"{node.name}.written", ()),) if node.kind == "words" else ()
 
 
-def _position(reading: _Reading, node: nodes.PositionOutput) -> States:
+def _position(reading: _Reading, node: nodes.PositionOutput | nodes.PointerOutput) -> States:
     raise CannotStream("is chosen among all steps of the row")
 
 
@@ -511,7 +511,7 @@ def kept_states(decoder: nodes.Decoder) -> Iterator[StreamState]:
     """What the body of a decoder carries from token to token. Raises CannotStream where that is all
     steps of the input."""
     for node in decoder.body:
-        if isinstance(node, nodes.Attend | nodes.CopyMix):
+        if isinstance(node, nodes.Attend | nodes.CopyMix | nodes.Pointer):
             raise CannotStream("attends to all steps of the input at each of its own")
         for state in node.carried() or ():
             yield StreamState(f"{node.name}.{state.name}", state.shape)
@@ -555,6 +555,7 @@ RULES: Mapping[type[Node], Callable[[_Reading, Any], States]] = {
     nodes.NumericOutput: _numbers,
     nodes.StatesOutput: _nothing,
     nodes.PositionOutput: _position,
+    nodes.PointerOutput: _position,
     nodes.TextOutput: _text,
     nodes.CtcOutput: _ctc,
     nodes.TransducerOutput: _transducer,

@@ -76,7 +76,8 @@ class _Step:
 
 def _previous(now: _Step, node: nodes.Previous) -> Array:
     previous = float(now.previous)
-    return np.asarray(previous if previous < node.size else float(UNKNOWN_ID))
+    known = not node.size or previous < node.size
+    return np.asarray(previous if known else float(UNKNOWN_ID))
 
 
 def _recurrent(now: _Step, node: nodes.Recurrent) -> Array:
@@ -119,6 +120,22 @@ def _copy_mix(now: _Step, node: nodes.CopyMix) -> Array:
     return found
 
 
+def _pointed(now: _Step, node: nodes.Pointed) -> Array:
+    step = int(now.values[node.source]) - nodes.FIRST_STEP
+    return now.values[node.memory][step] if step >= 0 else now.body.weights[f"{node.name}.first"]
+
+
+def _pointer(now: _Step, node: nodes.Pointer) -> Array:
+    """Of the end, of the unknown, then of each step."""
+    own = {
+        name: now.body.weights[f"{node.name}.{name}"] for name in ("W_q", "W_m", "b", "v", "end")
+    }
+    asked = own["W_q"] @ now.values[node.source]
+    keys = [own["end"], *(own["W_m"] @ step + own["b"] for step in now.values[node.memory])]
+    end, *steps = (own["v"] @ np.tanh(asked + key) for key in keys)
+    return np.array([end, -np.inf, *steps])
+
+
 BODY: dict[type[nodes.Node], Callable[[_Step, Any], Array]] = {
     nodes.Previous: _previous,
     nodes.PreviousNumber: lambda now, node: np.array(now.previous),
@@ -130,5 +147,7 @@ BODY: dict[type[nodes.Node], Callable[[_Step, Any], Array]] = {
     nodes.Conv: _conv,
     nodes.Attend: _attend,
     nodes.CopyMix: _copy_mix,
+    nodes.Pointed: _pointed,
+    nodes.Pointer: _pointer,
 }
 """Types of nodes that are in a body only, or computed differently there; the others by `LAYERS`."""

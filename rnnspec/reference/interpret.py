@@ -142,7 +142,7 @@ def _answer(plan: Plan, weights: Arrays, row: Row, seed: int) -> dict[str, Any]:
     values, found = values_of(plan, weights, row), dict[str, Any]()
     for out in plan.outputs:
         match out:
-            case nodes.TextOutput():
+            case nodes.TextOutput() | nodes.PointerOutput():
                 best = find(text_task(plan, out, weights, values, seed))
                 found[out.column] = _text(best)
             case nodes.CtcOutput():
@@ -200,7 +200,7 @@ def _aligned(out: nodes.CtcOutput, scores: Array) -> Text:
 
 
 def text_task(
-    plan: Plan, out: nodes.TextOutput, weights: Arrays, values: Arrays, seed: int = 0
+    plan: Plan, out: nodes.SearchedOutput, weights: Arrays, values: Arrays, seed: int = 0
 ) -> Task:
     """The search for one row's text, after its prompt."""
     decoder = plan.node(out.source)
@@ -238,7 +238,7 @@ def _raw(
         return alignment.log_probabilities(values[out.source])
     if isinstance(out, nodes.PositionOutput):
         return choice_scores(out, weights, values[out.source])
-    if not isinstance(out, nodes.TextOutput):
+    if not isinstance(out, nodes.SearchedOutput):
         return values[out.source]
     task = text_task(plan, out, weights, values)
     found, state, previous = [], task.state, task.previous
@@ -246,5 +246,6 @@ def _raw(
         logits, _, state = task.read(state, previous)
         found.append(logits)
         previous = int(number)
-    size = out.size + (len(values[out.copies]) if out.copies else 0)
+    more = out.memory if isinstance(out, nodes.PointerOutput) else out.copies
+    size = out.size + (len(values[more]) if more else 0)
     return np.array(found).reshape(-1, size)

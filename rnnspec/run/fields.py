@@ -47,7 +47,7 @@ def _of(output: OutputColumn, graph: Collection[str], top: int) -> Iterator[tupl
     yield output.column, answer
     if output.kind in LABELLED:
         yield f"{output.column}.probabilities", _shares(output, top)
-    if output.kind in ("text", "tokens", "ids", "path"):
+    if output.kind in ("text", "tokens", "ids", "path", "positions"):
         yield f"{output.column}.score", "real"
     if output.n_best > 1:
         yield f"{output.column}.n_best", ListOf(Ranked(answer))
@@ -101,7 +101,7 @@ def _answer(output: OutputColumn) -> Field:
             return ListOf(ListOf("text"))
         case "position":
             return "whole"
-        case "ids" | "span":
+        case "ids" | "span" | "positions":
             return ListOf("whole")
         case "number":
             return _number(output)

@@ -58,7 +58,7 @@ InputKind = Literal[
 ]  # fmt: skip
 OutputKind = Literal[
     "class", "tags", "path", "labels", "keys", "number", "vector", "frames", "text", "tokens",
-    "ids", "forecast", "sequence", "position", "span",
+    "ids", "forecast", "sequence", "position", "span", "positions",
 ]  # fmt: skip
 LABELLED = ("class", "tags", "path", "labels", "keys")
 """Kinds whose answers are labels."""
@@ -142,7 +142,7 @@ class OutputColumn:
       is from the input, and the row.
     - `forecast`: `width` values ahead.
     - `position`, `span`: the number of a step, or those of the first and the last one; with the
-      part `text` the tokens there.
+      part `text` the tokens there. `positions`: the numbers of several steps, `n_best` such lists.
 
     Numbers have beside them the `parts` of their distribution, such as `quantiles`; and of
     `intervals`, shares of the true values, the bounds `lower` and `upper`, and `samples` draws.
@@ -383,6 +383,13 @@ def _position(plan: Plan, node: nodes.PositionOutput, facts: Facts, ids: bool) -
     return OutputColumn(node.column, kind, node.marks, name=_name(plan, node), parts=parts)
 
 
+def _positions(plan: Plan, node: nodes.PointerOutput, facts: Facts, ids: bool) -> OutputColumn:
+    many = node.search.n_best
+    return OutputColumn(
+        node.column, "positions", 1, name=_name(plan, node), n_best=many, drawn=draws(node)
+    )
+
+
 def _labelled(
     plan: Plan, node: nodes.ClassOutput | nodes.LabelsOutput, facts: Facts, ids: bool
 ) -> OutputColumn:
@@ -443,6 +450,7 @@ OUTPUT_COLUMNS: Mapping[type[nodes.Output], Callable[[Plan, Any, Facts, bool], O
     nodes.NumericOutput: _numeric,
     nodes.StatesOutput: _states,
     nodes.PositionOutput: _position,
+    nodes.PointerOutput: _positions,
     nodes.TextOutput: _text,
     nodes.CtcOutput: _text,
     nodes.TransducerOutput: _text,

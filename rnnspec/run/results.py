@@ -18,6 +18,7 @@ By the kind of an output `c`, the answer to a row has:
 - `forecast`: `c` a list of values.
 - `position`: `c` the number of a step, -1 for none; `span`: `c` a list of the first and the last
   one. `c.probability`, of a span that of its ends together; where the steps are tokens `c.text`.
+- `positions`: as `ids`, the numbers of several steps.
 - Beside numbers and forecasts, of the same shape: `c.quantiles`, by the probability, or the
   parameters of their distribution, such as `c.deviation`; of a mixture a list of its components;
   `c.lower` and `c.upper`, the bounds of intervals by their share; `c.samples`, lists of draws.
@@ -178,7 +179,7 @@ def _texts(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iter
         several = output.n_best > 1
         answers = list(values) if several else [values]
         lengths = [None] * len(answers)
-        if output.kind == "ids":
+        if output.kind in ("ids", "positions"):
             lengths = np.atleast_1d(results[f"{name}.lengths"][row]).tolist()
         found = [_plain(output, a, n) for a, n in zip(answers, lengths, strict=True)]
         of_each = np.atleast_1d(scores).tolist()
@@ -260,4 +261,5 @@ OUTPUT_KINDS: Mapping[
     "sequence": _sequence,
     "position": _position,
     "span": _position,
+    "positions": _texts,
 }

@@ -40,6 +40,7 @@ from rnnspec.spec.outputs import (
     Output,
     PointedOutput,
     PositionOutput,
+    PositionsOutput,
     SpanOutput,
     StatesOutput,
     TagsOutput,

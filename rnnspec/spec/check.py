@@ -303,6 +303,7 @@ CHECKS: tuple[Check, ...] = (
     Check(check_branches.answers_read_what_is_there, (*_WIDTHS, *_BRANCH)),
     Check(check_branches.states_have_steps, (_CARDINALITY, *_OUTPUT, ("data", "series"))),
     Check(check_positions.rows_without_a_position_are_told, _OUTPUT),
+    Check(check_positions.positions_have_no_tokens, (*_OUTPUT, _DECODER)),
     Check(check_positions.positions_are_of_one_encoder, (*_OUTPUT, _ENCODERS), whole=True),
     Check(check_branches.rows_of_series_are_steps, (_CARDINALITY, *_OUTPUT, ("data", "series"))),
     Check(check_kinds.statics_have_layers, (_CARDINALITY, *_INPUT)),

@@ -32,7 +32,8 @@ def keys_of_the_decoder_fit_the_answer(spec: Spec) -> Iterator[Finding]:
         names = tuple(name for name in OF_FRAMES if name != "feedback")
         yield from _idle(decoder, names, "on a forecast: it is about 'as: frames'")
     else:
-        yield from _idle(decoder, OF_FRAMES, "on a text: it is about 'as: frames'")
+        what = "positions" if spec.points else "a text"
+        yield from _idle(decoder, OF_FRAMES, f"on {what}: it is about 'as: frames'")
 
 
 def _idle(decoder: Decoder, names: tuple[str, ...], why: str) -> Iterator[Finding]:

@@ -23,6 +23,7 @@ from rnnspec.spec.outputs import (
     KeysOutput,
     NextOutput,
     PointedOutput,
+    PositionsOutput,
     StatesOutput,
     TagsOutput,
     TextOutput,
@@ -30,12 +31,14 @@ from rnnspec.spec.outputs import (
 from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.spec import Spec
 
+Written = TextOutput | PositionsOutput
+"""What a decoder writes token by token."""
 OUTPUTS: dict[str, tuple[str, ...]] = {
     "1:1": ("class", "ordinal", "labels", "number", "vector"),
     "N:1": ("class", "ordinal", "labels", "number", "vector", "position", "span"),
     "1:N": ("words", "chars", "tokens", "frames"),
     "N:N": ("tags", "keys", "frames", "next"),
-    "N:M": ("words", "chars", "tokens", "frames", "forecast"),
+    "N:M": ("words", "chars", "tokens", "frames", "forecast", "positions"),
 }
 """What each cardinality answers."""
 BESIDE: dict[str, tuple[str, ...]] = {
@@ -95,13 +98,15 @@ def outputs_fit_cardinality(spec: Spec) -> Iterator[Finding]:
 def outputs_go_together(spec: Spec) -> Iterator[Finding]:
     """A decoder writes one answer; forecasts stand beside forecasts."""
     outputs = [each for each in spec.data.located_outputs if each[1].as_ in _answered(spec)]
-    written = [each for each in outputs if isinstance(each[1], TextOutput)]
+    written = [each for each in outputs if isinstance(each[1], Written)]
     if spec.written_frames is not None or spec.cardinality == "1:N":
         written += [each for each in outputs if isinstance(each[1], FramesOutput)]
     ahead = [each for each in outputs if isinstance(each[1], ForecastOutput)]
     for path, _ in written[1:]:
         texts = sum(isinstance(each, TextOutput) for _, each in written)
         what = {0: "sequences of frames", len(written): "texts"}.get(texts, "texts and frames")
+        if spec.points:
+            what = "sequences"
         message = f"a decoder writes one answer, and data.output has {len(written)} {what}"
         yield Finding((*path, "as"), message, "keep one of them in a model")
     for path, output in ahead[1:]:
@@ -232,7 +237,7 @@ def encoder_reads_sequences(spec: Spec) -> Iterator[Finding]:
 
 def decoder_writes_sequences(spec: Spec) -> Iterator[Finding]:
     """Texts and frames need a decoder, a forecast may have one, other answers have none."""
-    texts = any(isinstance(output, TextOutput) for output in spec.data.outputs)
+    texts = any(isinstance(output, Written) for output in spec.data.outputs)
     texts |= spec.writes_frames
     if spec.decoder_ is None and spec.cardinality in ("1:N", "N:M") and texts:
         message = f"key 'decoder' is missing, which writes the answer of {spec.cardinality}"
@@ -262,18 +267,22 @@ def steps_are_those_of_the_data(spec: Spec) -> Iterator[Finding]:
         if cut and of_steps and output is not spec.written_frames:
             message = f"{output.as_} answer each step of the data, and subwords are cut in training"
             yield Finding((*path, "as"), message, _OTHER_STEPS)
-        elif isinstance(output, PointedOutput):
+        elif isinstance(output, PointedOutput | PositionsOutput):
             yield from _points_at_data(spec, (*path, "as"), output)
 
 
-def _points_at_data(spec: Spec, path: Loc, output: PointedOutput) -> Iterator[Finding]:
+def _points_at_data(
+    spec: Spec, path: Loc, output: PointedOutput | PositionsOutput
+) -> Iterator[Finding]:
     """Steps that a position counts are those of the file."""
     for source in spec.data.sequences:
         if isinstance(source, SubwordsInput):
-            message = f"a {output.as_} is a step of the data, and subwords are cut in training"
+            message = (
+                f"'as: {output.as_}' counts steps of the data, and subwords are cut in training"
+            )
             yield Finding(path, message, _OTHER_STEPS)
         elif isinstance(source, AudioInput):
-            message = f"a {output.as_} is a step of the data, and sound is cut into windows"
+            message = f"'as: {output.as_}' counts steps of the data, and sound is cut into windows"
             yield Finding(path, message, "answer another kind, or read frames")
 
 

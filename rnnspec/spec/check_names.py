@@ -22,6 +22,8 @@ from rnnspec.spec.outputs import (
     ForecastOutput,
     NextOutput,
     Output,
+    PointedOutput,
+    PositionsOutput,
     StatesOutput,
     TextOutput,
 )
@@ -95,6 +97,8 @@ def _outputs(spec: Spec, output: Output, ids: bool) -> Iterator[str]:
     if isinstance(output, TextOutput):
         yield from (f"{name}.ids", f"{name}.lengths") if ids else (name,)
         yield f"{name}.scores"
+    elif isinstance(output, PositionsOutput):
+        yield from (name, f"{name}.lengths", f"{name}.scores")
     elif output is spec.written_frames:
         yield from (name, f"{name}.lengths")
         if spec.data.input_of(output) is not None:
@@ -106,6 +110,8 @@ def _outputs(spec: Spec, output: Output, ids: bool) -> Iterator[str]:
         yield name
         if not isinstance(output, StatesOutput):
             yield f"{name}.probabilities"
+        if isinstance(output, PointedOutput):
+            yield f"{name}.text"
         if getattr(output, "crf", False):
             yield f"{name}.scores"
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from rnnspec.spec.base import Loc
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.inputs import ImageInput, VideoInput
-from rnnspec.spec.outputs import PointedOutput
+from rnnspec.spec.outputs import PointedOutput, PositionsOutput
 from rnnspec.spec.pictures import PictureAugment
 from rnnspec.spec.spec import Spec
 
 Pictures = ImageInput | VideoInput
+Pointing = PointedOutput | PositionsOutput
 
 
 def changes_have_effects(spec: Spec) -> Iterator[Finding]:
@@ -31,7 +32,7 @@ def changes_keep_what_is_answered(spec: Spec) -> Iterator[Finding]:
     for path, source, augment in _augmented(spec):
         if isinstance(source, VideoInput):
             continue
-        points = next((o.as_ for o in spec.data.outputs if isinstance(o, PointedOutput)), "")
+        points = next((o.as_ for o in spec.data.outputs if isinstance(o, Pointing)), "")
         if augment.shift and (points or spec.cardinality == "N:N"):
             answered = f"a {points} is one" if points else "N:N answers each"
             message = f"moves the steps, and {answered} of them"

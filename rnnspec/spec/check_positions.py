@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rnnspec.spec.decoder import Decoder
 from rnnspec.spec.explain import Finding, no_effect
-from rnnspec.spec.outputs import PointedOutput
+from rnnspec.spec.outputs import PointedOutput, PositionsOutput
 from rnnspec.spec.spec import Spec
 
 
@@ -20,6 +21,32 @@ def rows_without_a_position_are_told(spec: Spec) -> Iterator[Finding]:
 def positions_are_of_one_encoder(spec: Spec) -> Iterator[Finding]:
     """Of several encoders each has steps of its own."""
     for path, output in spec.data.located_targets:
-        if isinstance(output, PointedOutput) and spec.encoders:
-            message = f"a {output.as_} is a step of one sequence, and each encoder has its own"
+        if isinstance(output, PointedOutput | PositionsOutput) and spec.encoders:
+            message = (
+                f"'as: {output.as_}' counts the steps of one sequence, and encoders have their own"
+            )
             yield Finding((*path, "as"), message, "read all columns with one 'encoder'")
+
+
+def positions_have_no_tokens(spec: Spec) -> Iterator[Finding]:
+    """A decoder that points has no vocabulary, and is no alignment."""
+    if not spec.points:
+        return
+    if spec.aligner is not None:
+        message = "aligns tokens, and positions are none"
+        hint = "write a decoder with layers: 'decoder: {layers: [{cell: gru, units: 64}]}'"
+        yield Finding(("decoder", spec.aligner.name), message, hint, key=True)
+    if spec.decoder is None:
+        return
+    for name in ("embed", "embed_dropout", "embed_init", "tied", "copy_from"):
+        field = Decoder.model_fields[name]
+        if getattr(spec.decoder, name) != field.default:
+            yield no_effect(("decoder", field.alias or name), "on positions, which are no tokens")
+    strategy, path = spec.decoder.strategy, ("decoder", "strategy")
+    for name in ("banned", "prefix"):
+        if getattr(strategy, name):
+            yield no_effect((*path, strategy.name, name), "on positions, which are no tokens")
+    for at, output in spec.data.located_targets:
+        if isinstance(output, PositionsOutput) and output.once and strategy.no_repeat:
+            why = "beside 'no_repeat' of decoder.strategy"
+            yield no_effect((*at, "once"), why, "keep one of the two")

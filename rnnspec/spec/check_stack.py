@@ -360,6 +360,8 @@ def _why_steps_are_kept(spec: Spec) -> dict[int, str]:
         found |= dict.fromkeys(every, "and 'elapsed' is the time between the steps of the input")
     if isinstance(spec.decoder, Decoder) and spec.decoder.copy_from is not None:
         found |= dict.fromkeys(every, "and decoder.copy needs each token of the input")
+    if spec.points:
+        found |= dict.fromkeys(every, "and the decoder points at each step of the input")
     answered = layers_of_steps(spec)
     what = "N:N" if spec.cardinality == "N:N" else "data.output"
     found |= dict.fromkeys(answered, f"and {what} answers each step of the input")

@@ -23,6 +23,7 @@ from rnnspec.spec.outputs import (
     OrdinalOutput,
     Output,
     PositionOutput,
+    PositionsOutput,
     SpanOutput,
     TagsOutput,
     Target,
@@ -94,6 +95,8 @@ def _default(spec: Spec, output: Target) -> str:
             return "accuracy"
         case SpanOutput():
             return "token_f1"
+        case PositionsOutput():
+            return "place_accuracy"
         case NumberOutput():
             return "mae" if output.distribution.name == "point" else LOSS
         case TextOutput():
@@ -137,6 +140,8 @@ def _metrics(spec: Spec, output: Target) -> tuple[str, ...]:
             return ("exact_match", "token_f1")
         case OrdinalOutput():
             return ("accuracy", "macro_f1", "rank_error", "kappa")
+        case PositionsOutput():
+            return ("exact_match", "place_accuracy")
         case TagsOutput():
             spans = ("span_f1",) if output.scheme != "none" else ()
             return ("accuracy", "macro_f1", *spans)
@@ -195,7 +200,7 @@ def losses_of(spec: Spec, output: Target) -> tuple[str, ...]:
             return classes
         case NextOutput():
             return classes
-        case PositionOutput() | SpanOutput():
+        case PositionOutput() | SpanOutput() | PositionsOutput():
             return classes
         case _:
             assert_never(output)

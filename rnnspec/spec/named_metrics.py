@@ -27,6 +27,7 @@ from rnnspec.spec.outputs import (
     NumberOutput,
     OrdinalOutput,
     PositionOutput,
+    PositionsOutput,
     SpanOutput,
     TagsOutput,
     Target,
@@ -60,7 +61,7 @@ def further_metrics(spec: Spec, output: Target) -> tuple[str, ...]:
             return OF_LABELS
         case PositionOutput():
             return ("accuracy@k",)
-        case SpanOutput():
+        case SpanOutput() | PositionsOutput():
             return ()
         case NextOutput() if answers_numbers(spec, output):
             return ("r2",)

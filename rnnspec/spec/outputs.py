@@ -274,6 +274,20 @@ class SpanOutput(OfColumn):
     head: OutputHead = None
 
 
+class PositionsOutput(OfColumn):
+    """Steps of the input, one after the other: a list of their numbers from 0, of any length and in
+    any order. A decoder points at each of them (Vinyals et al., 2015)."""
+
+    as_: Literal["positions"] = Field(alias="as", description="What the column holds.")
+    once: bool = Field(
+        default=False,
+        description="Whether no step is answered twice: the search then chooses among the steps "
+        "that are left.",
+    )
+    loss: ClassLoss = AUTO
+    weight: Weight = 1.0
+
+
 class TagsOutput(OfColumn):
     """One label for each step of the input: a list of labels, or in a table of series one a row;
     null, or an empty field of CSV, leaves a step out of loss and metrics."""
@@ -446,7 +460,7 @@ Headed = RowOutput | PointedOutput | StepOutput | ForecastOutput
 """Answers that a head makes; a forecast, unless a decoder does."""
 Distributed = NumberOutput | VectorOutput | FramesOutput | NextOutput | ForecastOutput
 """Answers of numbers, which may have a distribution."""
-Target = Headed | WordsOutput | CharsOutput | TokensOutput
+Target = Headed | WordsOutput | CharsOutput | TokensOutput | PositionsOutput
 """Answers whose true values stand in the data, which train the model."""
 Output = Annotated[
     ClassOutput
@@ -456,6 +470,7 @@ Output = Annotated[
     | VectorOutput
     | PositionOutput
     | SpanOutput
+    | PositionsOutput
     | TagsOutput
     | KeysOutput
     | FramesOutput

@@ -17,7 +17,7 @@ from rnnspec.spec.encoder import AnyEncoder, Combination, Encoder
 from rnnspec.spec.head import Head, LastPooling, Pooling
 from rnnspec.spec.init import Start
 from rnnspec.spec.layers import Layer
-from rnnspec.spec.outputs import ForecastOutput, FramesOutput, TextOutput
+from rnnspec.spec.outputs import ForecastOutput, FramesOutput, PositionsOutput, TextOutput
 from rnnspec.spec.train import Train
 
 CARDINALITIES = ("1:1", "N:1", "1:N", "N:N", "N:M")
@@ -133,9 +133,16 @@ class Spec(Model):
         if self.cardinality not in ("1:N", "N:M"):
             return None
         outputs = self.data.outputs
-        if any(isinstance(output, TextOutput | ForecastOutput) for output in outputs):
+        if any(
+            isinstance(output, TextOutput | ForecastOutput | PositionsOutput) for output in outputs
+        ):
             return None
         return next((output for output in outputs if isinstance(output, FramesOutput)), None)
+
+    @property
+    def points(self) -> bool:
+        """Whether a decoder points at steps of its input."""
+        return any(isinstance(output, PositionsOutput) for output in self.data.outputs)
 
     @property
     def decoder_inputs(self) -> tuple[str, ...]:

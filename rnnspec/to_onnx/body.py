@@ -19,6 +19,7 @@ from rnnspec.to_onnx.decoder_cell import DecoderCell
 from rnnspec.to_onnx.emitter import Emitter
 from rnnspec.to_onnx.fuse_context import fused_context
 from rnnspec.to_onnx.lowering import Lowering, PaddedSequence, Vector, entry_of
+from rnnspec.to_onnx.pointing import PointedSteps, PointerScores
 from rnnspec.to_onnx.pointwise import POINTWISE, Scope, activated, affine_name
 from rnnspec.to_onnx.rows import Rows, State
 
@@ -65,6 +66,8 @@ class Body:
         self.convs: dict[str, DecoderConv] = {}
         self.attentions: dict[str, Attention] = {}
         self.copies: dict[str, CopyMixture] = {}
+        self.pointed: dict[str, PointedSteps] = {}
+        self.pointers: dict[str, PointerScores] = {}
         attends = [each.name for each in node.body if isinstance(each, nodes.Attend)]
         self.attend = attends[0] if attends and attention else ""
         self.copied = {each.attend for each in node.body if isinstance(each, nodes.CopyMix)}
@@ -234,6 +237,25 @@ def _copies(body: Body, step: _Step, node: nodes.CopyMix) -> str:
     return body.copies[node.name].step(step.emit, step.rows, logits, gate, log_weights)
 
 
+def _prepare_pointed(body: Body, node: nodes.Pointed) -> list[State]:
+    body.pointed[node.name] = PointedSteps(body.low, node)
+    return []
+
+
+def _pointed(body: Body, step: _Step, node: nodes.Pointed) -> str:
+    return body.pointed[node.name].step(step.emit, step.rows, step.previous)
+
+
+def _prepare_pointer(body: Body, node: nodes.Pointer) -> list[State]:
+    body.pointers[node.name] = PointerScores(body.low, node)
+    return []
+
+
+def _pointer(body: Body, step: _Step, node: nodes.Pointer) -> str:
+    query = body.value(step, node.source)
+    return body.pointers[node.name].step(step.emit, step.rows, query)
+
+
 STEPS: Mapping[type[nodes.Node], StepLowering] = {
     nodes.Previous: StepLowering(_previous),
     nodes.PreviousNumber: StepLowering(lambda body, step, node: step.previous),
@@ -245,5 +267,7 @@ STEPS: Mapping[type[nodes.Node], StepLowering] = {
     nodes.Conv: StepLowering(_conv, _prepare_conv),
     nodes.Attend: StepLowering(_attend, _prepare_attend),
     nodes.CopyMix: StepLowering(_copies, _prepare_copies),
+    nodes.Pointed: StepLowering(_pointed, _prepare_pointed),
+    nodes.Pointer: StepLowering(_pointer, _prepare_pointer),
 }
 """The node types of a body that are not pointwise: those that read or carry more than a vector."""

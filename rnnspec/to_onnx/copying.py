@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec.plan import TextFacts
-from rnnspec.plan.nodes import CopiesInput, CopyMix, TextOutput
+from rnnspec.plan.nodes import CopiesInput, CopyMix, PointerOutput, SearchedOutput
 from rnnspec.to_onnx.axis import on_time_axis, time_major
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter, Extent
 from rnnspec.to_onnx.functions import log_add_exp, log_sigmoid
@@ -75,28 +75,28 @@ def first_equal(emit: Emitter, values: str, name: str, valid: str = "") -> str:
 
 
 class ExtendedVocabulary:
-    """The ids that a step may answer: the `size` ones of the vocabulary and, with copying, one for
-    each step of the source; W in all.
+    """The ids that a step may answer: the `size` ones of the vocabulary and, with copying or where
+    steps are pointed at, one for each step of the source; W in all.
 
     With copying `own_ids`, int64 `[W]`, are the ids in the vocabulary, `size` for copied ones; else
     "". `banned`, float `[B, W]`, is -inf for ids that may not be answered to a row and 0 for the
     others, "" where there are none.
     """
 
-    def __init__(self, low: Lowering, node: TextOutput) -> None:
+    def __init__(self, low: Lowering, node: SearchedOutput) -> None:
         self._emit, self._name = low.emit, f"{node.name}.entries"
         self.size, self.own_ids, self.banned, self._extent = node.size, "", "", ""
-        if not node.copies:
+        further = node.memory if isinstance(node, PointerOutput) else node.copies
+        if not further:
             return
-        emit, name, source = self._emit, self._name, low.plan.node(node.copies)
-        assert isinstance(source, CopiesInput), f"{node.name} copies from {source.name}"
+        emit, name, source = self._emit, self._name, low.plan.node(further)
         steps = low.steps(source.name)
         time = emit.extent(steps.name, 0, f"{name}.time")
         self._extent = emit.op("Add", [time, emit.integers(self.size)], f"{name}.extent")
         self._count = emit.op("Squeeze", [self._extent], f"{name}.count")
         self._ids = emit.range(self._count, f"{name}.numbers")
         self.own_ids = emit.op("Min", [self._ids, emit.integer(self.size)], f"{name}.kept")
-        if low.ids or source.banned:
+        if isinstance(source, CopiesInput) and (low.ids or source.banned):
             self.banned = _banned(low, steps, self._extent, name)
 
     @property

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from rnnspec.plan.nodes import SOFTPLUS_FLOOR, Attend, Decoder, ForecastOutput, Law, PreviousNumber
+from rnnspec.plan.nodes import (
+    SOFTPLUS_FLOOR,
+    Attend,
+    Decoder,
+    ForecastOutput,
+    Law,
+    Pointer,
+    PreviousNumber,
+)
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.distributions import Units, answer_of, median, parameters_of
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter, Extent
@@ -20,7 +28,7 @@ from rnnspec.to_onnx.rows import rows_of
 
 def needs_memory_step(node: Decoder) -> bool:
     """Whether the decoder reads steps of the past, of which there must then be at least one."""
-    return any(isinstance(each, Attend | PreviousNumber) for each in node.body)
+    return any(isinstance(each, Attend | PreviousNumber | Pointer) for each in node.body)
 
 
 def lower_decoder(low: Lowering, node: Decoder) -> PaddedSequence | Vector:

@@ -51,6 +51,7 @@ from rnnspec.to_onnx.decoder import lower_decoder, needs_memory_step
 from rnnspec.to_onnx.emitter import INT64, Emitter, fix_extent
 from rnnspec.to_onnx.lowering import BATCH, Demand, Lowering, Value, demands, entry_of, reads_last
 from rnnspec.to_onnx.opsets import HIGHEST, IR_OF_OPSET, LOWEST, needed
+from rnnspec.to_onnx.pointers import lower_pointer
 from rnnspec.to_onnx.pointwise import POINTWISE, Scope
 from rnnspec.to_onnx.pool import lower_pool
 from rnnspec.to_onnx.positions import lower_position
@@ -96,6 +97,7 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.NumericOutput: outputs.lower_numeric,
     nodes.StatesOutput: outputs.lower_states,
     nodes.PositionOutput: lower_position,
+    nodes.PointerOutput: lower_pointer,
     nodes.Decoder: lower_decoder,
     nodes.TextOutput: lower_text,
     nodes.CtcOutput: lower_ctc,

@@ -33,7 +33,7 @@ def lower_text(low: Lowering, node: nodes.TextOutput) -> Vector:
     With `n_best` above 1 all but the last have a dimension of answers after the batch's."""
     decoder = low.plan.node(node.source)
     assert isinstance(decoder, nodes.Decoder), f"{node.name} reads no decoder"
-    found = _search(low, node, decoder)
+    found = searched(low, node, decoder)
     answer_text(low, node, found, "log-probability of the answer, end mark included")
     if low.attention:
         first, *others = first_sequences(low.plan)
@@ -111,9 +111,9 @@ def _behind_chunks(low: Lowering, node: nodes.WrittenOutput, found: SearchResult
     return emit.op("StringConcat", [space, text], f"{node.name}.text.behind")
 
 
-def _search(low: Lowering, node: nodes.TextOutput, decoder: nodes.Decoder) -> SearchResult:
+def searched(low: Lowering, node: nodes.SearchedOutput, decoder: nodes.Decoder) -> SearchResult:
     search = node.search
-    if low.chunks is not None and node.prompt:
+    if low.chunks is not None and isinstance(node, nodes.TextOutput) and node.prompt:
         return write_on(low, node, decoder)
     wide = search if isinstance(search, nodes.Beam) and search.width > 1 else None
     rows = rows_of(low, decoder, wide.width if wide else 1)

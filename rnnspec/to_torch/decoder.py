@@ -18,6 +18,7 @@ from rnnspec.to_torch.convolution import Conv
 from rnnspec.to_torch.copying import CopyMix
 from rnnspec.to_torch.decoder_stages import Reads, read_directly, stages
 from rnnspec.to_torch.layers import Dropout, Embed, Masks, Scores
+from rnnspec.to_torch.pointers import Pointed, Pointer
 from rnnspec.to_torch.recurrent import RecurrentLayer
 from rnnspec.to_torch.sequences import Lengths, PaddedSequence, Value, sequence
 
@@ -61,6 +62,8 @@ class Body:
         self.copied_by = {each.attend for each in copies}
         self.attends = {each.name: each.memory for each in attends}
         self.copies = {each.name: each.tokens for each in copies}
+        points = (each for each in node.body if isinstance(each, nodes.Pointed | nodes.Pointer))
+        self.pointed = {each.name: each.memory for each in points}
         others = {s for each in node.body for s in read_directly(each) if s not in inside}
         self.direct = tuple(name for name in node.reads if name in others)
         self.before_loop, self.loop, self.after_loop = stages(node)
@@ -79,7 +82,12 @@ class Body:
             source, copy = values[tokens], self.modules[name]
             assert isinstance(source, PaddedSequence) and isinstance(copy, CopyMix)
             copied[name] = copy.copied(source)
-        return Reads(rows, vectors, ahead, memories, copied)
+        pointed = {}
+        for name, steps in self.pointed.items():
+            source, points = values[steps], self.modules[name]
+            assert isinstance(source, PaddedSequence) and isinstance(points, Pointed | Pointer)
+            pointed[name] = points.steps(source)
+        return Reads(rows, vectors, ahead, memories, copied, pointed)
 
     def first_states(self, reads: Reads) -> States:
         """The states before the first step."""
@@ -246,6 +254,10 @@ class Body:
             case nodes.Attend(), _:
                 assert isinstance(module, Attention)
                 return self._attended(node, module, run)
+            case nodes.Pointed() | nodes.Pointer(), Pointed() | Pointer():
+                read = sequence(values[node.source])
+                found_steps = module.forward(read.values, run.reads.pointed[node.name])
+                return PaddedSequence(found_steps, read.lengths)
             case nodes.Scores(), Scores():
                 table = self.modules[node.tied] if node.tied else None
                 assert table is None or isinstance(table, Embed)

@@ -10,6 +10,7 @@ from torch import Tensor
 from rnnspec.plan import nodes
 from rnnspec.to_torch.attention import Memory
 from rnnspec.to_torch.copying import Copied
+from rnnspec.to_torch.pointers import Steps
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class Reads:
     """What the steps of a body read from outside, for `rows` rows of `beams` beams each.
 
     `vectors` `[R, width]` and values `ahead` `[H, R, width]` by node; `memories` by the node of the
-    attention; `copied`, the tokens of the source, by the node that copies.
+    attention; `copied`, the tokens of the source, by the node that copies; `pointed`, what stands
+    behind the numbers of steps, by the node that reads it.
     """
 
     rows: int
@@ -25,6 +27,7 @@ class Reads:
     ahead: Mapping[str, Tensor]
     memories: Mapping[str, Memory]
     copied: Mapping[str, Copied]
+    pointed: Mapping[str, Steps]
     beams: int = 1
 
     def in_beams(self, beams: int) -> Reads:
@@ -36,7 +39,7 @@ class Reads:
 
 def read_directly(node: nodes.Node) -> set[str]:
     """What a node of a body reads step by step or as a vector: not its memory, tokens or past."""
-    if isinstance(node, nodes.Attend):
+    if isinstance(node, nodes.Attend | nodes.Pointed | nodes.Pointer):
         return {node.source}
     if isinstance(node, nodes.CopyMix):
         return {node.source, node.gate}

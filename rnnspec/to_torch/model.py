@@ -134,7 +134,7 @@ class Model(nn.Module):
         values = self.values(inputs, None)[0]
         found: dict[str, Tensor | Paths | Texts | Frames | Positions] = {}
         for out in self.plan.outputs:
-            if isinstance(out, nodes.TextOutput):
+            if isinstance(out, nodes.SearchedOutput):
                 assert search is None or isinstance(search, nodes.Search)
                 chosen = out if search is None else replace(out, search=search)
                 found[out.column] = self._text(chosen, values, inputs, seeds)
@@ -293,7 +293,7 @@ class Model(nn.Module):
             return raw
         body = self.bodies[out.source]
         reads = body.reads(values, rows_of(inputs))
-        if isinstance(out, nodes.TextOutput):
+        if isinstance(out, nodes.SearchedOutput):
             assert truth is not None, f"the logits of {out.column} need its targets"
             return outputs.rows_first(text_logits(body, reads, truth, teacher_forcing))
         assert isinstance(out, nodes.FramesOutput) and isinstance(module, FramesOutput)
@@ -328,7 +328,7 @@ class Model(nn.Module):
         return vector(values[name]) if name else None
 
     def _text(
-        self, out: nodes.TextOutput, values: Values, inputs: Inputs, seeds: Tensor | None
+        self, out: nodes.SearchedOutput, values: Values, inputs: Inputs, seeds: Tensor | None
     ) -> Texts:
         body, lengths = self.bodies[out.source], self._steps(inputs)
         prompt = sequence(values[out.prompt]) if out.prompt else None

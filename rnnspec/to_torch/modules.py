@@ -23,6 +23,7 @@ from rnnspec.to_torch.attention import attention
 from rnnspec.to_torch.chain import ChainOutput
 from rnnspec.to_torch.copying import CopyMix
 from rnnspec.to_torch.frames import FramesOutput
+from rnnspec.to_torch.pointers import Pointed, Pointer
 from rnnspec.to_torch.positions import PositionOutput
 from rnnspec.to_torch.recurrent import RecurrentLayer
 from rnnspec.to_torch.weighted import Weighted
@@ -88,6 +89,9 @@ _OF_NODE: dict[type[nodes.Node], Callable[[Any], nn.Module]] = {
     nodes.NumericOutput: outputs.NumericOutput,
     nodes.StatesOutput: outputs.StatesOutput,
     nodes.PositionOutput: PositionOutput,
+    nodes.PointerOutput: outputs.TextOutput,
+    nodes.Pointed: Pointed,
+    nodes.Pointer: Pointer,
     nodes.TextOutput: outputs.TextOutput,
     nodes.CtcOutput: outputs.CtcOutput,
     nodes.TransducerOutput: outputs.TransducerOutput,

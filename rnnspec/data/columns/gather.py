@@ -14,7 +14,12 @@ from rnnspec.data.columns.labels import CategoryCollector, ClassCollector
 from rnnspec.data.columns.nested import NestedCells, NestedCollector
 from rnnspec.data.columns.numbers import NumberCells, NumberCollector
 from rnnspec.data.columns.pictures import PictureCollector
-from rnnspec.data.columns.positions import PositionCells, PositionCollector
+from rnnspec.data.columns.positions import (
+    ListCells,
+    ListCollector,
+    PositionCells,
+    PositionCollector,
+)
 from rnnspec.data.columns.text_facts import (
     ByteCollector,
     CharCollector,
@@ -57,6 +62,7 @@ from rnnspec.spec import (
     Output,
     PointedOutput,
     PositionOutput,
+    PositionsOutput,
     SeriesInput,
     SpanOutput,
     Spec,
@@ -288,6 +294,7 @@ OUTPUTS: Mapping[type[Output], Callable[[Any, Reading], FactCollector | None]] =
     FramesOutput: _frames,
     PositionOutput: _position,
     SpanOutput: _position,
+    PositionsOutput: lambda column, reading: ListCollector(ListCells(column.column, column.once)),
     WordsOutput: _written,
     TokensOutput: _written,
     CharsOutput: lambda column, reading: CharCollector(TextCells(column.column, "chars"), column),

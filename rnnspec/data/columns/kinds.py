@@ -63,6 +63,7 @@ KINDS: Mapping[type[Input | Output], ColumnKind] = {
     nodes.LabelsOutput: keys.LABELS,
     nodes.NumericOutput: numbers.NUMERIC,
     nodes.PositionOutput: positions.POSITION,
+    nodes.PointerOutput: positions.POINTERS,
     nodes.TextOutput: texts.TEXT,
     nodes.CtcOutput: texts.TEXT,
     nodes.TransducerOutput: texts.TEXT,

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from rnnspec.data import decode
 from rnnspec.data.cache import Column, Writer
-from rnnspec.data.collate import SKIPPED, PerRow
-from rnnspec.data.columns.base import ColumnKind, Encoding, Lengths
+from rnnspec.data.collate import SKIPPED, PerRow, Texts
+from rnnspec.data.columns.base import ColumnKind, Encoding, Lengths, RaggedWriter, lengths_of
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.statistics import Moments
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import PositionFacts
-from rnnspec.plan.nodes import PositionOutput
+from rnnspec.plan.nodes import FIRST_STEP, PointerOutput, PositionOutput
 
 NONE = 0
 """The choice of no step."""
@@ -137,6 +137,84 @@ class PositionWriter:
 
     def check_steps(self, chunk: Chunk, lengths: Lengths, bad: BadRows) -> None:
         self.cells.check(self.added, chunk, lengths, bad)
+
+
+@dataclass(frozen=True, slots=True)
+class ListCells:
+    """How lists of steps are read: as numbers j + 2 of step j; `once`: no step twice."""
+
+    column: str
+    once: bool
+
+    def numbers(self, chunk: Chunk, bad: BadRows) -> list[list[int]]:
+        """The numbers of each row."""
+
+        def decoded(cell: object) -> list[int]:
+            found = positions(cell, chunk.textual)
+            if self.once and len(set(found)) < len(found):
+                twice = next(step for step in found if found.count(step) > 1)
+                raise DataError(f"has step {twice} twice, and the spec says 'once: true'")
+            return [FIRST_STEP + step for step in found]
+
+        return bad.decoded(chunk, self.column, decoded)
+
+    def check(self, rows: list[list[int]], chunk: Chunk, lengths: Lengths, bad: BadRows) -> None:
+        """Notes rows that point past their end."""
+        last = np.array([max(row, default=0) for row in rows], np.int64)[:, np.newaxis]
+        PositionCells(self.column, 1, False, False).check(last - 1, chunk, lengths, bad)
+
+
+@dataclass(slots=True)
+class ListCollector:
+    """Collects the facts of lists of steps."""
+
+    cells: ListCells
+    added: list[list[int]] = field(default_factory=list)
+    lengths: Moments = field(default_factory=Moments)
+    longest: int = 0
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        self.added = self.cells.numbers(chunk, bad)
+        counts = lengths_of(self.added)
+        self.longest = max(self.longest, int(counts.max(initial=0)))
+        self.lengths.add(counts[:, None].astype(np.float64))
+
+    def check_steps(self, chunk: Chunk, lengths: Lengths, bad: BadRows) -> None:
+        self.cells.check(self.added, chunk, lengths, bad)
+
+    def facts(self) -> PositionFacts:
+        if not self.longest:
+            raise DataError("no step in any training row; an answer needs some")
+        return PositionFacts(self.longest, self.lengths.mean()[0], self.lengths.deviation()[0])
+
+
+@dataclass(slots=True)
+class ListWriter:
+    """Writes the numbers of each row."""
+
+    cells: ListCells
+    rows: RaggedWriter
+    added: list[list[int]] = field(default_factory=list)
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        self.added = self.cells.numbers(chunk, bad)
+        flat = [number for row in self.added for number in row]
+        self.rows.append(np.array(flat, np.int32), lengths_of(self.added))
+
+    def check_steps(self, chunk: Chunk, lengths: Lengths, bad: BadRows) -> None:
+        self.cells.check(self.added, chunk, lengths, bad)
+
+
+def _list_encoder(encoding: Encoding, node: PointerOutput, name: str, writer: Writer) -> ListWriter:
+    # Whether a step may stand twice is asked of the training rows alone.
+    return ListWriter(ListCells(node.column, False), RaggedWriter.new(writer, name, "<i4"))
+
+
+POINTERS = ColumnKind(
+    settings=lambda encoding, node: [node.column, "positions"],
+    encoder=_list_encoder,
+    batch=lambda encoding, node, name, arrays: Texts(arrays[name], arrays[f"{name}.offsets"]),
+)
 
 
 def _encoder(encoding: Encoding, node: PositionOutput, name: str, writer: Writer) -> PositionWriter:

@@ -11,7 +11,7 @@ from rnnspec.evaluate.metrics.classes import ClassMetrics, LabelsMetrics
 from rnnspec.evaluate.metrics.forecasts import ForecastMetrics
 from rnnspec.evaluate.metrics.frames import FramesMetrics
 from rnnspec.evaluate.metrics.numbers import NumericMetrics
-from rnnspec.evaluate.metrics.positions import PositionMetrics
+from rnnspec.evaluate.metrics.positions import PointerMetrics, PositionMetrics
 from rnnspec.evaluate.metrics.tags import Lanes, TagMetrics
 from rnnspec.evaluate.metrics.texts import TextMetrics
 from rnnspec.spec.named_metrics import general, places_of
@@ -26,6 +26,7 @@ __all__ = [
     "MetricInfo",
     "Metrics",
     "NumericMetrics",
+    "PointerMetrics",
     "PositionMetrics",
     "TagMetrics",
     "TextMetrics",
@@ -37,6 +38,7 @@ Metrics: TypeAlias = (
     ClassMetrics
     | LabelsMetrics
     | NumericMetrics
+    | PointerMetrics
     | PositionMetrics
     | TagMetrics
     | TextMetrics
@@ -94,6 +96,9 @@ METRICS: Mapping[str, MetricInfo] = {
         " common, averaged over rows (as for SQuAD).",
         True,
         True,
+    ),
+    "place_accuracy": MetricInfo(
+        "Share of the places of the true lists at which the answer has the right step.", True, True
     ),
     "error_rate": MetricInfo(
         "Tokens to insert, delete or change to get from the answers to the true texts, as a share"

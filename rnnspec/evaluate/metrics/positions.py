@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -52,3 +53,33 @@ class PositionMetrics:
             return {"accuracy": right}
         f1 = self.f1 / self.rows if self.rows and not self.not_finite else float("nan")
         return {"exact_match": right, "token_f1": f1}
+
+
+@dataclass(slots=True)
+class PointerMetrics:
+    """Of lists of steps the share that is right as a whole, and the share of the places of the true
+    lists that hold the right step."""
+
+    rows: int = 0
+    right: int = 0
+    places: int = 0
+    hits: int = 0
+    not_finite: int = 0
+    """Rows with a score that is NaN."""
+
+    def add(self, answers: Sequence[Sequence[int]], targets: Tensor) -> None:
+        """Answers as numbers without the end; targets `[B, U]`: numbers, 0, then -1."""
+        for answer, target in zip(answers, targets.tolist(), strict=True):
+            true = [number for number in target if number > 0]
+            pairs = zip(answer, true, strict=False)
+            self.rows += 1
+            self.right += list(answer) == true
+            self.places += len(true)
+            self.hits += sum(one == other for one, other in pairs)
+
+    def values(self) -> dict[str, float]:
+        nothing = float("nan")
+        if not self.rows or self.not_finite:
+            return {"exact_match": nothing, "place_accuracy": nothing}
+        places = self.hits / self.places if self.places else nothing
+        return {"exact_match": self.right / self.rows, "place_accuracy": places}

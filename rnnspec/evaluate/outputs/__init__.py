@@ -9,6 +9,7 @@ from rnnspec.evaluate.outputs.classes import CHAINS, CLASSES, LABELS
 from rnnspec.evaluate.outputs.frames import FRAMES
 from rnnspec.evaluate.outputs.kind import OutputKind
 from rnnspec.evaluate.outputs.numbers import FORECASTS, NUMBERS
+from rnnspec.evaluate.outputs.pointers import POINTERS
 from rnnspec.evaluate.outputs.positions import POSITIONS
 from rnnspec.evaluate.outputs.texts import ALIGNED_TEXTS, TEXTS, TRANSDUCED_TEXTS
 from rnnspec.objective.settings import OutputLoss
@@ -20,6 +21,7 @@ KINDS: Mapping[type[nodes.Output], OutputKind] = {
     nodes.LabelsOutput: LABELS,
     nodes.NumericOutput: NUMBERS,
     nodes.PositionOutput: POSITIONS,
+    nodes.PointerOutput: POINTERS,
     nodes.TextOutput: TEXTS,
     nodes.CtcOutput: ALIGNED_TEXTS,
     nodes.TransducerOutput: TRANSDUCED_TEXTS,

@@ -209,6 +209,12 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
         f"path of {n.classes} labels", "CRF: linear chain",
         *_when(n.scheme != "none", f"scheme {n.scheme}"),
     ),
+    nodes.Pointed: lambda n: ("the step pointed at before", "first a learned vector"),
+    nodes.Pointer: lambda n: ("scores of all steps", "v · tanh(W q + W m + b)"),
+    nodes.PointerOutput: lambda n: (
+        "steps of the input", _searched(n.search), f"{n.search.limit} steps at most",
+        *_when(n.search.no_repeat == 1, "each once"),
+    ),
     nodes.PositionOutput: lambda n: (
         "a step of the row" if n.marks == 1 else "first and last step of a span",
         "softmax over the steps", *_when(n.longest, f"{n.longest} steps at most"),

@@ -96,6 +96,7 @@ from rnnspec.plan.nodes.outputs import (
     ForecastOutput,
     LabelsOutput,
     NumericOutput,
+    SearchedOutput,
     StatesOutput,
     TextKind,
     TextOutput,
@@ -115,6 +116,7 @@ from rnnspec.plan.nodes.plan import (
     verify,
     weights,
 )
+from rnnspec.plan.nodes.pointers import FIRST_STEP, Pointed, Pointer, PointerOutput
 from rnnspec.plan.nodes.positions import NOWHERE, PositionOutput
 from rnnspec.plan.nodes.recurrent import (
     Direction,

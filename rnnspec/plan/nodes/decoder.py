@@ -29,8 +29,8 @@ from rnnspec.plan.nodes.recurrent import Recurrent
 @dataclass(frozen=True, slots=True)
 class Previous(Node):
     """The number of the token before each step, `[B, U]` below `size`; 0, the mark, before the
-    first. A copied token that the vocabulary lacks is the unknown here. The first node in the body
-    of a decoder over tokens."""
+    first. A copied token that the vocabulary lacks is the unknown here. With `size` 0 it is the
+    number of a step, of any size. The first node in the body of a decoder over tokens."""
 
     size: int
 

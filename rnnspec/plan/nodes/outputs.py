@@ -19,6 +19,7 @@ from rnnspec.plan.nodes.node import (
     named,
     scaling,
 )
+from rnnspec.plan.nodes.pointers import PointerOutput
 from rnnspec.plan.nodes.search import (
     BEST_PATH,
     GREEDY,
@@ -293,8 +294,10 @@ class TransducerOutput(SourceNode):
         return ("B", "U")
 
 
-WrittenOutput = TextOutput | CtcOutput | TransducerOutput
+WrittenOutput = TextOutput | CtcOutput | TransducerOutput | PointerOutput
 """Outputs that write tokens."""
+SearchedOutput = TextOutput | PointerOutput
+"""Outputs that a search over the body of a decoder finds."""
 AlignedOutput = CtcOutput | TransducerOutput
 """Outputs whose tokens have steps of the input."""
 

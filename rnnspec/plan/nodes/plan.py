@@ -40,6 +40,7 @@ from rnnspec.plan.nodes.outputs import (
     TextOutput,
     TransducerOutput,
 )
+from rnnspec.plan.nodes.pointers import PointerOutput
 from rnnspec.plan.nodes.positions import PositionOutput
 from rnnspec.plan.nodes.recurrent import Recurrent
 
@@ -69,6 +70,7 @@ Target = (
     | LabelsOutput
     | NumericOutput
     | PositionOutput
+    | PointerOutput
     | TextOutput
     | CtcOutput
     | TransducerOutput

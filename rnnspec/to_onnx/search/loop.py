@@ -8,7 +8,7 @@ import numpy as np
 from onnx import TensorProto
 
 from rnnspec.plan.names import first_sequences
-from rnnspec.plan.nodes import FramesOutput, Search, TextOutput
+from rnnspec.plan.nodes import FramesOutput, Search, SearchedOutput
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.copying import ExtendedVocabulary
 from rnnspec.to_onnx.emitter import INT64, Emitter
@@ -62,7 +62,7 @@ class Task:
     """A search for the text of `node`: the decoder's `body` runs on `rows`."""
 
     low: Lowering
-    node: TextOutput
+    node: SearchedOutput
     body: Body
     rows: Rows
     start: SearchStart

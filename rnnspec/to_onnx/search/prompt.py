@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
-from rnnspec.plan.nodes import Decoder, TextOutput, TokensInput
+from rnnspec.plan.nodes import Decoder, PointerOutput, SearchedOutput, TextOutput, TokensInput
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.emitter import INT64
 from rnnspec.to_onnx.loop import Loop
@@ -15,11 +15,11 @@ from rnnspec.to_onnx.search.loop import SearchStart
 
 
 def search_start(
-    low: Lowering, node: TextOutput, decoder: Decoder, body: Body, rows: Rows
+    low: Lowering, node: SearchedOutput, decoder: Decoder, body: Body, rows: Rows
 ) -> SearchStart:
     """After the end mark, or after the tokens of the prompt. `body` is the body of the search."""
     mark = low.emit.integer(END_ID)
-    if not node.prompt:
+    if isinstance(node, PointerOutput) or not node.prompt:
         return SearchStart(rows.filled(mark, f"{node.name}.mark"), body.states)
     return _read(low, node, decoder, rows)
 

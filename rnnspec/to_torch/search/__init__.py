@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
-from rnnspec.plan.nodes import Beam, Greedy, Sample, Search, TextOutput
+from rnnspec.plan.nodes import Beam, Greedy, Sample, Search, SearchedOutput
 from rnnspec.to_torch.decoder import Body
 from rnnspec.to_torch.decoder_stages import Reads
 from rnnspec.to_torch.search.strategies import beam, greedy, sample
@@ -28,7 +28,7 @@ STRATEGIES: dict[type[Search], Callable[[Task], Texts]] = {
 def search(
     body: Body,
     reads: Reads,
-    out: TextOutput,
+    out: SearchedOutput,
     lengths: Tensor | None,
     prompt: PaddedSequence | None = None,
     seeds: Tensor | None = None,
