@@ -27,10 +27,10 @@ from rnnspec.plan.nodes import (
     FIRST_STEP,
     Beam,
     Greedy,
+    NumberedOutput,
     PointerOutput,
     Sample,
     SearchedOutput,
-    WrittenOutput,
 )
 from rnnspec.plan.sampling_rng import uniform
 from rnnspec.reference import Text
@@ -53,9 +53,9 @@ class Answered:
     attention: NDArray[Any] | None = None
 
 
-def written(plan: Plan) -> WrittenOutput:
+def written(plan: Plan) -> NumberedOutput:
     """The output that writes a text; others may stand beside it."""
-    (out,) = (node for node in plan.outputs if isinstance(node, WrittenOutput))
+    (out,) = (node for node in plan.outputs if isinstance(node, NumberedOutput))
     return out
 
 

@@ -25,9 +25,9 @@ from rnnspec.plan.nodes import (
     ChainOutput,
     ForecastOutput,
     FramesOutput,
+    NumberedOutput,
     NumericOutput,
     PositionOutput,
-    WrittenOutput,
 )
 from rnnspec.run.chunks import Answering
 from rnnspec.run.interface import interface
@@ -93,7 +93,7 @@ def prove(
         expected, precise = (_answers(each, probe, aligned) for each in (model, exact))
         for node in model.plan.outputs:
             one, other = expected[node.column], precise[node.column]
-            if isinstance(node, WrittenOutput):
+            if isinstance(node, NumberedOutput):
                 assert isinstance(one, Texts) and isinstance(other, Texts)
                 question = Question(exact, node, inputs_of(exact, probe.batch), probe.seeds)
                 figures += compare_texts(question, facts, probe, one, other, got, ids)

@@ -20,10 +20,10 @@ from rnnspec.plan.names import UNKNOWN, output_names
 from rnnspec.plan.nodes import (
     FIRST_STEP,
     CopiesInput,
+    NumberedOutput,
     PointerOutput,
     TextOutput,
     TokensInput,
-    WrittenOutput,
 )
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.search import Texts
@@ -44,7 +44,7 @@ class Question:
     """One output on one batch: the module in float64, its inputs and seeds."""
 
     exact: Model
-    node: WrittenOutput
+    node: NumberedOutput
     inputs: Mapping[str, tuple[torch.Tensor, torch.Tensor]]
     seeds: NDArray[np.int64]
 
@@ -101,7 +101,7 @@ class _Detokenizer:
 
     @classmethod
     def of(
-        cls, plan: Plan, node: WrittenOutput, facts: Facts, probe: Probe, ids: bool
+        cls, plan: Plan, node: NumberedOutput, facts: Facts, probe: Probe, ids: bool
     ) -> _Detokenizer:
         if isinstance(node, PointerOutput):
             rows = len(probe.lengths)
@@ -233,7 +233,7 @@ def _apart(one: Texts, scores: NDArray[np.float64], other: Texts) -> NDArray[np.
 
 
 def _check_attention(
-    node: WrittenOutput, weights: NDArray[Any], one: Texts, precise: Texts, rows: list[int]
+    node: NumberedOutput, weights: NDArray[Any], one: Texts, precise: Texts, rows: list[int]
 ) -> None:
     assert one.attention is not None and precise.attention is not None
     expected = one.attention.double().numpy()

@@ -11,7 +11,7 @@ from typing import Any
 from rnnspec.errors import ExportError, RnnspecError, SpecError
 from rnnspec.plan import Facts, Plan, TextFacts, resolve
 from rnnspec.plan.generate import generation
-from rnnspec.plan.nodes import GREEDY, WrittenOutput
+from rnnspec.plan.nodes import GREEDY, NumberedOutput
 from rnnspec.plan.resolve_decoder import search_of
 from rnnspec.source.emit import to_yaml
 from rnnspec.source.text import Source
@@ -48,7 +48,7 @@ def variant(trained: Trained, strategy: str = "", generate: int | None = None) -
         return trained.spec, _writer(trained, strategy, generate)
     if not strategy:
         return trained.spec, trained.plan
-    if not any(isinstance(node, WrittenOutput) for node in trained.plan.outputs):
+    if not any(isinstance(node, NumberedOutput) for node in trained.plan.outputs):
         more = ", or add --generate, with which it does" if _can_write(trained.plan) else ""
         raise ExportError(
             f"{_OPTION} is for models that write text step by step, and {trained.spec.name} does"

@@ -96,7 +96,7 @@ def _together(plan: Plan, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         if out.column not in found[0]:  # states, of which there is nothing raw
             continue
         each = [one[out.column] for one in found]
-        written = isinstance(out, nodes.WrittenOutput | nodes.FramesOutput | nodes.PositionOutput)
+        written = isinstance(out, nodes.NumberedOutput | nodes.FramesOutput | nodes.PositionOutput)
         alike = not written and not getattr(out, "steps", False)
         columns[out.column] = np.stack(each) if alike else each
     return columns

@@ -95,6 +95,7 @@ from rnnspec.plan.nodes.outputs import (
     CtcOutput,
     ForecastOutput,
     LabelsOutput,
+    NumberedOutput,
     NumericOutput,
     SearchedOutput,
     StatesOutput,

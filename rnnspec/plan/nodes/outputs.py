@@ -294,8 +294,10 @@ class TransducerOutput(SourceNode):
         return ("B", "U")
 
 
-WrittenOutput = TextOutput | CtcOutput | TransducerOutput | PointerOutput
+WrittenOutput = TextOutput | CtcOutput | TransducerOutput
 """Outputs that write tokens."""
+NumberedOutput = WrittenOutput | PointerOutput
+"""Outputs that are answered number by number: of tokens, or of steps."""
 SearchedOutput = TextOutput | PointerOutput
 """Outputs that a search over the body of a decoder finds."""
 AlignedOutput = CtcOutput | TransducerOutput
