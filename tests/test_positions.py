@@ -1,10 +1,13 @@
-"""Answers that are steps of the row: the best pair, the loss, the metrics, the data, the text."""
+"""Answers that are steps of the row: the best pair, the loss, the metrics, the data, the text;
+and lists of steps that a decoder points at."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +18,24 @@ import torch
 from rnnspec.data import encode, survey
 from rnnspec.data.reading import Reading
 from rnnspec.errors import DataError
-from rnnspec.evaluate.metrics import PositionMetrics
+from rnnspec.evaluate.metrics import PointerMetrics, PositionMetrics
 from rnnspec.evaluate.metrics.positions import overlap_f1
 from rnnspec.objective.losses import position_loss
-from rnnspec.plan import PositionFacts, resolve
+from rnnspec.plan import Plan, PositionFacts, resolve
 from rnnspec.plan.facts_file import read_facts, write_facts
-from rnnspec.reference import answers
+from rnnspec.plan.nodes import Pointer
+from rnnspec.reference import answers, raw_outputs
 from rnnspec.run.session import Session
 from rnnspec.spec import Spec
 from rnnspec.to_onnx import to_onnx
+from rnnspec.to_torch import Model
+from rnnspec.to_torch.pointers import Pointer as PointerModule
 from rnnspec.to_torch.positions import best_pairs
+from rnnspec.to_torch.search import Texts
+from rnnspec.to_torch.sequences import Lengths, PaddedSequence
 from tests.data_rows import write_rows
-from tests.kinds import output, plan_of, random_rows, spec_data, strong_weights
+from tests.decoders import points
+from tests.kinds import batched, output, plan_of, random_rows, spec_data, strong_weights
 
 
 @pytest.mark.parametrize("longest", [0, 1, 2, 3, 9])
@@ -179,3 +188,79 @@ def test_the_text_is_that_of_the_steps(kind: str, glue: str) -> None:
         wanted = ["" if nothing else text for text, nothing in zip(told, none, strict=True)]
         assert got[f"{column}.text"].tolist() == wanted, json.dumps(texts)
     assert got["span"][2].tolist() == [-1, -1] and got["no_position"][2] == -1
+
+
+# ---------------------------------------------------------------- pointers
+
+
+def test_the_scores_of_a_pointer_by_hand() -> None:
+    """One unit, one number a step: tanh(q + w m + b) of each step, and of the learned end."""
+    plan, _ = plan_of(points())
+    node = next(each for each in plan.every_node() if isinstance(each, Pointer))
+    module = PointerModule(replace(node, memory_width=1, query_width=1, units=1))
+    for name, value in {"W_q": 1.0, "W_m": 2.0, "b": 0.5, "v": 3.0, "end": -0.25}.items():
+        getattr(module, name).data.fill_(value)
+    steps = torch.tensor([[[1.0], [0.5]], [[-1.0], [9.0]]])
+    memory = PaddedSequence(steps, Lengths(torch.tensor([2, 1]), 2))
+    found = module(torch.tensor([[[0.1], [0.2]]]), module.steps(memory))[0].tolist()
+    first = [3 * np.tanh(0.1 - 0.25), 3 * np.tanh(0.1 + 2.5), 3 * np.tanh(0.1 - 1.5)]
+    assert [found[0][0], *found[0][2:]] == pytest.approx(first)
+    assert found[1][2] == pytest.approx(3 * np.tanh(0.2 + 1.5))
+    assert found[0][1] == found[1][1] == found[1][3] == -np.inf
+
+
+def scored(plan: Plan, weights: Any, row: Any, answer: Sequence[int]) -> float:
+    """ln p of an answer and its end, one step after another."""
+    (out,) = plan.outputs
+    truth = [*answer, 0]
+    raw = raw_outputs(plan, weights, [row], [{out.column: truth}])[out.column][0]
+    logs = raw - np.logaddexp.reduce(raw, axis=1, keepdims=True)
+    return float(sum(step[number] for step, number in zip(logs, truth, strict=True)))
+
+
+def test_a_wide_beam_finds_the_best_of_all_answers_without_repeats() -> None:
+    """By the probability of every ordered choice of the steps of a row, `once`."""
+    strategy = {"beam": {"width": 40, "n_best": 5, "length_norm": "none", "stop": "full"}}
+    plan, _ = plan_of(points("positions_once", strategy=strategy, max_steps=9))
+    weights = strong_weights(plan, seed=4, size=1.5)
+    model = Model(plan).eval()
+    model.load_canonical(weights)
+    for row in random_rows(plan, (3, 1, 0)):
+        steps = range(2, 2 + len(row["frames"]))
+        every = [each for count in range(len(steps) + 1) for each in permutations(steps, count)]
+        best = sorted(every, key=lambda each: -scored(plan, weights, row, each))[:5]
+        found = model.answers(batched(plan, [row]))["positions_once"]
+        assert isinstance(found, Texts)
+        pairs = zip(found.numbers[0].tolist(), found.lengths[0].tolist(), strict=True)
+        told = [tuple(numbers[:length]) for numbers, length in pairs]
+        assert told[: len(best)] == best
+        values = [scored(plan, weights, row, each) for each in best]
+        np.testing.assert_allclose(found.scores[0, : len(best)].tolist(), values, rtol=1e-4)
+
+
+def test_places_of_lists_by_hand() -> None:
+    """Right; the second of three wrong; one too few; nothing, as it should be."""
+    sums = PointerMetrics()
+    true = torch.tensor([[2, 3, 0, -1], [4, 3, 2, 0], [2, 3, 0, -1], [0, -1, -1, -1]])
+    sums.add([[2, 3], [4, 2, 2], [2], []], true)
+    assert sums.values() == {"exact_match": 0.5, "place_accuracy": 5 / 7}
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ([0, 3], "column 'at' is step 3, counted from 0, and the row has 3 steps"),
+        ([1, 1], "column 'at' has step 1 twice, and the spec says 'once: true'"),
+        ("01", "column 'at' is the text '01', expected a list of the numbers of steps"),
+    ],
+)
+def test_wrong_lists_are_told(cell: object, expected: str, tmp_path: Path) -> None:
+    first = {"chars": "ab", "at": [1, 0]}
+    write_rows(tmp_path / "rows.jsonl", [first, {"chars": "abc", "at": cell}])
+    target = {"column": "at", "as": "positions", "once": True}
+    decoder = {"layers": [{"cell": "gru", "units": 4}]}
+    found: dict[str, Any] = spec_data("N:M", ["chars"], [target], decoder=decoder)
+    found["data"]["train"] = "rows.jsonl"
+    with pytest.raises(DataError) as caught:
+        survey(Spec.model_validate(found), tmp_path / "rows.jsonl")
+    assert f"rows.jsonl:2: {expected}" in str(caught.value)
