@@ -49,7 +49,7 @@ def members(union: Any) -> Iterator[Any]:
             COMPARED,
             set(members(nodes.Output))
             - {nodes.ChainOutput, nodes.FramesOutput, nodes.PositionOutput}
-            - {*members(nodes.WrittenOutput)},
+            - {*members(nodes.NumberedOutput)},
         ),
     ],
     ids=[
