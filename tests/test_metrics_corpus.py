@@ -11,7 +11,7 @@ import torch
 from torch import distributions
 
 from rnnspec.evaluate.metrics.texts import CorpusScores
-from rnnspec.evaluate.prediction_intervals import HIGH, LOW, interval_of, nominal_coverage
+from rnnspec.evaluate.prediction_intervals import interval_of, nominal_coverage
 from rnnspec.plan.nodes import ForecastOutput
 from rnnspec.spec.distributions import DistributionName
 
@@ -136,8 +136,8 @@ def test_the_interval_of_a_gaussian_is_exact() -> None:
     assert found is not None and found[0] == "80 % band"
     mean, deviation = torch.from_numpy(parameters).unbind(-1)
     true = distributions.Normal(mean, deviation)
-    assert torch.allclose(true.cdf(torch.from_numpy(found[1])), torch.tensor(LOW).double())
-    assert torch.allclose(true.cdf(torch.from_numpy(found[2])), torch.tensor(HIGH).double())
+    assert torch.allclose(true.cdf(torch.from_numpy(found[1])), torch.tensor(0.1).double())
+    assert torch.allclose(true.cdf(torch.from_numpy(found[2])), torch.tensor(0.9).double())
     assert nominal_coverage(node("gaussian")) == pytest.approx(0.8)
 
 

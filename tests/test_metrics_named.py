@@ -22,10 +22,12 @@ from sklearn.metrics import (
 
 from rnnspec.errors import RnnspecError, SpecError
 from rnnspec.evaluate.metrics.calibration import BINS, Brier, Calibration
+from rnnspec.evaluate.metrics.crps import crps
 from rnnspec.evaluate.metrics.determination import Determination
 from rnnspec.evaluate.metrics.places import PlaceMetrics, RankMetrics, ranks
 from rnnspec.evaluate.metrics.ranking import ScoreCounts
 from rnnspec.evaluate.score import evaluate_build
+from rnnspec.plan.nodes import Law
 from rnnspec.run.session import Session
 from rnnspec.spec.load import load_spec
 from rnnspec.spec.named_metrics import is_measurable
@@ -223,7 +225,7 @@ OF_KINDS = {
     "vector": ("r2",),
     "frames": ("r2",),
     "point": ("r2", "rmsse"),
-    "gaussian": ("r2", "rmsse"),
+    "gaussian": ("r2", "rmsse", "coverage@97.5", "crps"),
 }
 
 
@@ -237,6 +239,29 @@ def test_they_are_measured_after_each_epoch_and_of_a_file(world: Path, kind: str
     measured = evaluate_build(read_build(result.folder)).metrics
     for name in names:
         assert measured[name] == pytest.approx(record[f"valid.{name}"], rel=1e-4, abs=1e-5)
+
+
+def test_intervals_are_measured_as_the_exported_file_tells_them(world: Path) -> None:
+    """Without being named, and named ones beside them."""
+    from rnnspec.export import export_onnx
+
+    spec = json.loads(written(world, "number").read_text())
+    spec["data"]["output"] |= {"distribution": "gaussian", "intervals": [0.5, 0.9]}
+    file = world / "intervals.yaml"
+    file.write_text(json.dumps(spec))
+    trained = read_build(build(load_spec(file), world / "builds", Silent()).folder)
+    found = evaluate_build(trained, metrics=["crps"]).metrics
+    rows = [json.loads(line) for line in (world / "valid.jsonl").read_text().splitlines()]
+    export_onnx(trained, path := world / "intervals.onnx")
+    texts = np.array([row["text"] for row in rows], object)
+    answers = Session(path.read_bytes()).run({"text": texts})
+    true = np.array([row["length"] for row in rows], np.float64)
+    inside = (answers["length.lower"] <= true[:, None]) & (true[:, None] <= answers["length.upper"])
+    assert found["coverage@50"] == pytest.approx(inside[:, 0].mean())
+    assert found["coverage@90"] == pytest.approx(inside[:, 1].mean())
+    parameters = np.stack([answers["length"], answers["length.deviation"]], -1)
+    scores = crps(Law("gaussian"), parameters.astype(np.float64), true[:, None])
+    assert found["crps"] == pytest.approx(scores.mean(), rel=1e-4)
 
 
 def test_they_are_those_of_the_answers_of_the_exported_file(world: Path) -> None:

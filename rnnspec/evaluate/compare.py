@@ -18,6 +18,7 @@ from rnnspec.report.words import number, plural
 from rnnspec.spec import Spec
 from rnnspec.spec.load import load_spec
 from rnnspec.spec.metrics import monitored
+from rnnspec.spec.named_metrics import column_and_metric
 from rnnspec.store.files import numbers_of
 from rnnspec.store.folder import BuildFolder, builds_in
 
@@ -72,7 +73,11 @@ class Comparison:
         """The group with the best mean of a metric; None of one alone or of equal ones."""
         info = info_of(metric)
         means = [fmean(found) if found else math.nan for found in self.metrics[metric]]
-        if info is None or metric.endswith("coverage") or len(set(means)) < 2:
+        if (
+            info is None
+            or column_and_metric(metric)[1].startswith("coverage")
+            or len(set(means)) < 2
+        ):
             return None
         known = [(value, at) for at, value in enumerate(means) if not math.isnan(value)]
         chosen = max(known) if info.larger_is_better else min(known)

@@ -22,6 +22,7 @@ from rnnspec.plan import Plan
 from rnnspec.plan.nodes import ForecastOutput, WrittenOutput
 from rnnspec.spec import Train
 from rnnspec.spec.metrics import TRAIN_LOSS
+from rnnspec.spec.named_metrics import column_and_metric, level_of
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
 
@@ -49,8 +50,8 @@ def monitor_of(metric: str, plan: Plan) -> Monitor:
     one."""
     if metric == TRAIN_LOSS:
         return Monitor(metric)
-    column, _, name = metric.rpartition(".")
-    aim = None
+    column, name = column_and_metric(metric)
+    aim = level_of(name)
     if name == "coverage":
         (node,) = (n for n in plan.targets if column in ("", n.column))
         assert isinstance(node, ForecastOutput)

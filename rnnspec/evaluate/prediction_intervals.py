@@ -6,29 +6,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.plan.nodes import ForecastOutput
+from rnnspec.plan.nodes.quantiles import ends
 from rnnspec.reference.quantiles import quantile
 
 Array = NDArray[np.float64]
 
-LOW, HIGH = 0.1, 0.9
-"""Probabilities at the ends of the interval, where the forecast itself does not name them."""
+LEVEL = 0.8
+"""The share of true values that the interval should hold, where the spec names none."""
 
 
 def interval_of(node: ForecastOutput, parameters: Array) -> tuple[str, Array, Array] | None:
     """The name of the interval, and its lower and upper end `[B, H]`; None for a point forecast.
 
     `parameters` `[B, H, k]` in the units of the data. For quantiles, the lowest and the highest.
-    For distributions, the quantiles 0.1 and 0.9. NaN where a parameter is.
+    For distributions, the widest of `intervals`, or from 0.1 to 0.9. NaN where a parameter is.
     """
     if node.distribution == "point":
         return None
+    name = f"{100 * nominal_coverage(node):.6g} % band"
     if node.distribution == "quantiles":
         if len(node.quantiles) < 2:
             return None
-        name = f"{100 * nominal_coverage(node):.4g} % band"
         return name, parameters[..., 0], parameters[..., -1]
-    low, high = (quantile(node.law, parameters, share)[..., 0] for share in (LOW, HIGH))
-    return f"{100 * (HIGH - LOW):.0f} % band", low, high
+    shares = ends([nominal_coverage(node)])
+    low, high = (quantile(node.law, parameters, share)[..., 0] for share in shares)
+    return name, low, high
 
 
 def within(lower: Array, upper: Array, true: Array) -> Array:
@@ -40,4 +42,6 @@ def within(lower: Array, upper: Array, true: Array) -> Array:
 
 def nominal_coverage(node: ForecastOutput) -> float:
     """The share of true values that the interval should hold."""
-    return node.quantiles[-1] - node.quantiles[0] if node.quantiles else HIGH - LOW
+    if node.quantiles:
+        return node.quantiles[-1] - node.quantiles[0]
+    return node.intervals[-1] if node.intervals else LEVEL

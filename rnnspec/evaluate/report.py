@@ -234,7 +234,7 @@ def _ahead(score: OutputScore) -> bool:
 
 def _metric(name: str, value: float, score: OutputScore) -> model.Metric:
     info, beside = _info(name), {**score.greedy, **score.baseline}.get(name)
-    better = None if name == "coverage" else info.larger_is_better
+    better = None if name.startswith("coverage") else info.larger_is_better
     explained = KINDS[type(score.node)].explained(score.node)
     return model.Metric(name, value, explained.get(name, info.explanation), beside, better)
 

@@ -16,6 +16,7 @@ from rnnspec.export.probes import Probe
 from rnnspec.plan import Plan
 from rnnspec.run.chunks import Answering
 from rnnspec.run.session import Session
+from rnnspec.spec.named_metrics import column_and_metric
 from rnnspec.store.folder import Trained
 from rnnspec.to_onnx import ModelProto, to_onnx
 from rnnspec.to_onnx.small import Bits, Small, in_few_bits
@@ -188,7 +189,7 @@ def _lost(name: str, before: float, after: float) -> Lost:
     assert info is not None, f"{name} is measured"
     points = info.larger_is_better or info.percentage
     worse = before - after if info.larger_is_better else after - before
-    if name.endswith("coverage"):  # neither more nor less is better
+    if column_and_metric(name)[1].startswith("coverage"):  # neither more nor less is better
         worse = abs(worse)
     scale = 1.0 if points else abs(before)
     share = worse / scale if scale else math.copysign(math.inf, worse) if worse else 0.0

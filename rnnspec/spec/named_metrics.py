@@ -19,6 +19,7 @@ from rnnspec.spec.metrics import (
 )
 from rnnspec.spec.outputs import (
     ClassOutput,
+    Distributed,
     ForecastOutput,
     FramesOutput,
     KeysOutput,
@@ -45,6 +46,8 @@ CONCORDANCE = "concordance"
 ALWAYS = (SLOT_ERROR, CONCORDANCE)
 PLACES = re.compile(r"([a-z_]+@)([1-9][0-9]{0,5})")
 """A metric of the first places: `recall@20`."""
+LEVEL = re.compile(r"coverage@([0-9]{1,2}(?:\.[0-9]{1,4})?)")
+"""The share of true values within an interval, by its percentage: `coverage@95`."""
 OF_CLASSES = ("auroc", "average_precision", "accuracy@k", "brier", "ece")
 OF_LABELS = ("auroc", "average_precision", "precision@k", "recall@k", "ndcg@k", "brier", "ece")
 OF_ITEMS = ("recall@k", "mrr", "mrr@k", "ndcg@k", "ece")
@@ -64,23 +67,50 @@ def further_metrics(spec: Spec, output: Target) -> tuple[str, ...]:
         case SpanOutput() | PositionsOutput():
             return ()
         case NextOutput() if answers_numbers(spec, output):
-            return ("r2",)
+            return ("r2", *_of_distribution(output))
         case NextOutput():
             keys = isinstance(spec.data.input_of(output), KeysInput)
             return OF_LABELS if keys else OF_ITEMS
         case NumberOutput() if censored_by(output.distribution):
             return ("r2", CONCORDANCE)
         case NumberOutput() | VectorOutput() | FramesOutput():
-            return ("r2",)
+            return ("r2", *_of_distribution(output))
         case ForecastOutput():
             quantiles = isinstance(output.distribution, QuantilesDistribution)
-            return ("r2", "rmsse", "wql") if quantiles else ("r2", "rmsse")
+            own = ("wql",) if quantiles else _of_distribution(output)
+            return ("r2", "rmsse", *own)
         case WordsOutput() | TokensOutput():
             return (SLOT_ERROR,) if output.slots is not None else ()
         case TextOutput():
             return ()
         case _:
             assert_never(output)
+
+
+def _of_distribution(output: Distributed) -> tuple[str, ...]:
+    return () if output.distribution.name in ("point", "quantiles") else ("crps", "coverage@k")
+
+
+def level_of(name: str) -> float | None:
+    """The share that an interval should hold: 0.95 for `coverage@95`; None of other metrics."""
+    found = LEVEL.fullmatch(name)
+    share = float(found[1]) / 100 if found else 0.0
+    return share if share > 0 else None
+
+
+def coverage_of(level: float) -> str:
+    """The metric of the interval of a share: `coverage@95` of 0.95."""
+    return f"coverage@{100 * level:.8g}"
+
+
+def column_and_metric(name: str) -> tuple[str, str]:
+    """The column that the name of a metric starts with, "" for none, and the metric alone."""
+    before, at, number = name.rpartition("@")
+    if at and re.fullmatch(r"[0-9.]+", number):
+        column, _, metric = before.rpartition(".")
+        return column, f"{metric}@{number}"
+    column, _, metric = name.rpartition(".")
+    return column, metric
 
 
 def places_of(name: str) -> int | None:
@@ -91,6 +121,8 @@ def places_of(name: str) -> int | None:
 
 def general(name: str) -> str:
     """The metric with `k` for its number of places: `recall@k` for `recall@20`."""
+    if name.startswith("coverage@"):
+        return name if level_of(name) is None else "coverage@k"
     return PLACES.sub(r"\1k", name)
 
 
@@ -106,12 +138,11 @@ def measurable(spec: Spec) -> tuple[str, ...]:
 
 def is_measurable(spec: Spec, name: str) -> bool:
     """Whether a metric can be measured, with a number in place of `k`."""
-    column, dot, metric = name.rpartition(".")
+    column, metric = column_and_metric(name)
     known = measurable(spec)
     if name in reported_metrics(spec):
         return True
-    numbered = places_of(metric) is not None or not metric.endswith("@k")
-    return numbered and f"{column}{dot}{general(metric)}" in known
+    return not metric.endswith("@k") and f"{column}{'.' * bool(column)}{general(metric)}" in known
 
 
 def meant_metric(spec: Spec, name: str, *more: str) -> str:
@@ -120,6 +151,8 @@ def meant_metric(spec: Spec, name: str, *more: str) -> str:
     known = (*measurable(spec), *more)
     before, at, _ = name.partition("@")
     if at and f"{before}@k" in known:
+        if before.endswith("coverage"):
+            return f"after the @ stands a percentage, as in {before}@90"
         return f"after the @ stands a number of places, as in {before}@5"
     listed = f"use one of {', '.join(known)}" + "; k is a number, as in 5" * any(
         each.endswith("@k") for each in known
@@ -129,10 +162,16 @@ def meant_metric(spec: Spec, name: str, *more: str) -> str:
 
 def named_further(spec: Spec, more: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
     """The further metrics of each output, by column: those that the spec names or monitors, and
-    `more`."""
+    `more`; slots and intervals that it states are always measured."""
     monitored = monitored_metrics(spec.train, default_metric(spec))
     own = (_prefix(spec, output) + name for output in spec.data.targets for name in ALWAYS)
-    names = dict.fromkeys((*spec.train.metrics, *monitored, *more, *own))
+    levels = (
+        _prefix(spec, output) + coverage_of(level)
+        for output in spec.data.targets
+        if isinstance(output, Distributed)
+        for level in output.intervals
+    )
+    names = dict.fromkeys((*spec.train.metrics, *monitored, *more, *own, *levels))
     always, found = reported_metrics(spec), {}
     for output in spec.data.targets:
         prefix = _prefix(spec, output)

@@ -16,6 +16,7 @@ from rnnspec.files import make_folder
 from rnnspec.source.problems import Problem
 from rnnspec.spec.load import Tunable
 from rnnspec.spec.metrics import TRAIN_LOSS
+from rnnspec.spec.named_metrics import column_and_metric
 from rnnspec.store.events import Listener
 from rnnspec.tune.files import write
 from rnnspec.tune.outcome import Outcome, Tried, first_number, outcome_of
@@ -127,7 +128,7 @@ def _check(tunable: Tunable) -> None:
         hint = "set data.valid to a file, or to a share of the rows as in 'valid: 0.1'"
         what = "trials are compared on validation rows, and data.valid is null"
         problems.append(document.problem(("data", "valid"), what, hint))
-    if tunable.monitored.rpartition(".")[2] == "coverage":
+    if column_and_metric(tunable.monitored)[1].partition("@")[0] == "coverage":
         what = "coverage is best at the nominal one, which no search aims at"
         problems.append(document.problem(("train",), what, "name another metric in train.monitor"))
     if problems:

@@ -14,7 +14,7 @@ from rnnspec.evaluate.metrics.numbers import NumericMetrics
 from rnnspec.evaluate.metrics.positions import PointerMetrics, PositionMetrics
 from rnnspec.evaluate.metrics.tags import Lanes, TagMetrics
 from rnnspec.evaluate.metrics.texts import TextMetrics
-from rnnspec.spec.named_metrics import general, places_of
+from rnnspec.spec.named_metrics import column_and_metric, general, level_of, places_of
 
 __all__ = [
     "METRICS",
@@ -179,6 +179,13 @@ METRICS: Mapping[str, MetricInfo] = {
         " answer: 0.5 is chance (Harrell's concordance index).",
         True,
     ),
+    "crps": MetricInfo(
+        "How far the distribution is from the true value, on average, in its unit: of a point the"
+        " error (continuous ranked probability score)."
+    ),
+    "coverage@k": MetricInfo(
+        "Share of true values within the interval that should hold k % of them.", percentage=True
+    ),
     "r2": MetricInfo("Share of the variance of the true numbers that is explained: R².", True),
     "rmsse": MetricInfo(
         "Root of the mean squared error over that of the seasonal-naive forecast before, the mean"
@@ -197,11 +204,12 @@ start with its column."""
 
 def info_of(metric: str) -> MetricInfo | None:
     """What is known of a metric, whose name may start with its column; None of what is none."""
-    name = metric.rpartition(".")[2]
-    info, k = METRICS.get(general(name)), places_of(name)
-    if info is None or k is None:
+    name = column_and_metric(metric)[1]
+    info, k, level = METRICS.get(general(name)), places_of(name), level_of(name)
+    shown = k if level is None else f"{100 * level:.8g}"
+    if info is None or shown is None:
         return info
-    return replace(info, explanation=re.sub(r"\bk\b", str(k), info.explanation))
+    return replace(info, explanation=re.sub(r"\bk\b", str(shown), info.explanation))
 
 
 def not_finite_warnings(sums: Mapping[str, Metrics]) -> Iterator[str]:

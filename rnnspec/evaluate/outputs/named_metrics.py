@@ -19,6 +19,7 @@ from rnnspec.evaluate.metrics.places import PlaceMetrics, RankMetrics, ranks
 from rnnspec.evaluate.metrics.ranking import ScoreCounts
 from rnnspec.evaluate.metrics.texts import true_numbers
 from rnnspec.evaluate.metrics.times import ConcordanceSums
+from rnnspec.evaluate.outputs.distributions import OfDistributions
 from rnnspec.evaluate.outputs.kind import CostlyMetrics, MeasuredBatch
 from rnnspec.evaluate.outputs.next_tokens import best
 from rnnspec.evaluate.outputs.positions import FirstPlaces
@@ -371,6 +372,10 @@ def _measuring(
         yield SlotErrors(node, loss.slots, copied_column(model.plan, node))
     if CONCORDANCE in names:
         yield InOrder(node.column)
+    if isinstance(node, NumericOutput | ForecastOutput):
+        of_law = [name for name in names if name == "crps" or name.startswith("coverage@")]
+        if of_law:
+            yield OfDistributions(node, model, of_law)
     if isinstance(node, ForecastOutput):
         of_series = [name for name in names if name in ("rmsse", "wql")]
         if of_series:

@@ -1,0 +1,83 @@
+"""How well distributions of numbers fit: CRPS, and the share of true values within intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rnnspec.evaluate.metrics.crps import crps
+from rnnspec.evaluate.outputs.kind import MeasuredBatch
+from rnnspec.evaluate.prediction_intervals import within
+from rnnspec.plan.nodes import ForecastOutput, NumericOutput
+from rnnspec.plan.nodes.quantiles import ends
+from rnnspec.spec.named_metrics import level_of
+from rnnspec.to_torch import Model
+from rnnspec.to_torch.outputs import ForecastOutput as ForecastModule
+from rnnspec.to_torch.outputs import NumericOutput as NumericModule
+from rnnspec.to_torch.quantiles import quantile
+
+Array = NDArray[np.float64]
+Distributed = NumericOutput | ForecastOutput
+
+
+@dataclass(slots=True)
+class OfDistributions:
+    """`crps` and `coverage@…` of an output, over all known numbers of its rows, steps and vectors.
+    A parameter that is NaN makes them NaN. Of `weibull` a time that is only known to be longer is
+    left out."""
+
+    node: Distributed
+    model: Model
+    names: Sequence[str]
+    sums: dict[str, float] = field(default_factory=dict)
+    count: int = 0
+
+    @np.errstate(invalid="ignore", over="ignore", divide="ignore")  # of parameters that are NaN
+    def see(self, measured: MeasuredBatch) -> None:
+        parameters, true = self._laws(measured)
+        known = ~np.isnan(true).any(axis=-1)
+        if self.node.law.name == "weibull":
+            known &= (true > 0).all(axis=-1)
+        parameters, true = parameters[known], true[known]
+        lost = ~np.isfinite(parameters).all(axis=-1, keepdims=True)
+        safe, self.count = np.where(lost, 0.5, parameters), self.count + true.size
+        for name in self.names:
+            level = level_of(name)
+            found = (
+                crps(self.node.law, safe, true)
+                if level is None
+                else self._inside(safe, true, level)
+            )
+            total = float(np.where(lost, np.nan, found).sum())
+            self.sums[name] = self.sums.get(name, 0.0) + total
+
+    def _inside(self, parameters: Array, true: Array, level: float) -> Array:
+        shares = torch.tensor(ends([level]), dtype=torch.float64)
+        found = quantile(self.node.law, torch.from_numpy(parameters), shares).numpy()
+        return within(found[..., 0], found[..., 1], true)
+
+    def _laws(self, measured: MeasuredBatch) -> tuple[Array, Array]:
+        """Parameters `[n, K]` and true values `[n, D]`; a law of several numbers is known where all
+        of them are."""
+        column, module = self.node.column, self.model.output(self.node.column)
+        if isinstance(module, ForecastModule):
+            found = measured.tensor(column)
+        else:
+            assert isinstance(module, NumericModule)
+            found = module.answer(measured.forward.logits[column])
+        true = measured.forward.targets[column]
+        law = self.node.law
+        arrays = (each.double().cpu().numpy() for each in (found, true))
+        parameters, values = arrays
+        return parameters.reshape(-1, law.size), values.reshape(-1, law.width)
+
+    def values(self) -> dict[str, float]:
+        nothing = float("nan")
+        return {
+            name: self.sums.get(name, 0.0) / self.count if self.count else nothing
+            for name in self.names
+        }
