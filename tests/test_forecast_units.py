@@ -13,6 +13,7 @@ from rnnspec.data import Reading, encode, survey
 from rnnspec.errors import DataError, ExportError
 from rnnspec.export import export_onnx
 from rnnspec.plan import Facts, NumericFacts, Plan, resolve
+from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.plan.stream import stream_of
 from rnnspec.run import Model as ModelFile
 from rnnspec.spec import Spec
@@ -22,7 +23,7 @@ from rnnspec.to_torch import Model
 from rnnspec.to_torch.sequences import sequence
 from tests.answers import tensor_of
 from tests.data_rows import any_spec, write_rows
-from tests.kinds import batched
+from tests.kinds import batched, output, plan_of, spec_data
 from tests.test_export_kinds import quick as quick
 
 HISTORY, HORIZON, SEASON = 6, 5, 3
@@ -167,3 +168,31 @@ def test_what_is_read_again_at_the_end_does_not_stream(tmp_path: Path) -> None:
     plan, facts = planned(spec_of({"transform": "log"}), tmp_path)
     with pytest.raises(ExportError, match="is read as its logarithm"):
         to_c(plan, facts, Model(plan).canonical_arrays())
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_vectors_of_new_labels_are_learned_of_rows_that_count_as_unknown(share: float) -> None:
+    """The labels of this batch are known: without a share no gradient reaches the unknown's row,
+    and where nothing is trained all labels are read."""
+    data = spec_data("1:1", ["category"], [output("class")])
+    data["data"]["input"][0]["unknown"] = share
+    plan, facts = plan_of(data)
+    model = Model(plan)
+    model.start(facts, seed=0)
+    torch.manual_seed(0)
+    rows = {"category": (torch.full((200,), 2), torch.ones(200, dtype=torch.int64))}
+    table = dict(model.named_parameters())
+    (gradient,) = torch.autograd.grad(model(rows)["class"].square().sum(), [_table(table)])
+    assert bool(gradient[UNKNOWN_ID].any()) == bool(share)
+    read, _ = model.values(rows)
+    numbers = read["input.category"]
+    assert isinstance(numbers, torch.Tensor)
+    assert float((numbers == UNKNOWN_ID).float().mean()) == pytest.approx(share, abs=0.1)
+    of_all, _ = model.eval().values(rows)
+    numbers = of_all["input.category"]
+    assert isinstance(numbers, torch.Tensor) and bool((numbers == 2).all())
+
+
+def _table(parameters: dict[str, torch.nn.Parameter]) -> torch.nn.Parameter:
+    """The vectors of the labels."""
+    return next(value for value in parameters.values() if value.shape == (4, 3))

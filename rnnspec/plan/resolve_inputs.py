@@ -238,7 +238,7 @@ def _category(source: language.CategoryInput, facts: Facts, nodes: list[Node]) -
     known, name = facts.inputs[source.column], f"input.{source.column}"
     assert isinstance(known, TextFacts)
     size, embed = len(known.vocabulary), f"embed.{source.column}"
-    nodes.append(CategoryInput(name, source.column, size))
+    nodes.append(CategoryInput(name, source.column, size, source.unknown))
     nodes.append(Embed(embed, name, size, source.embed, pad=False))
     return Read(embed, source.embed)
 

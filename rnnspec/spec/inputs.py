@@ -220,6 +220,11 @@ class CategoryInput(OfColumn):
     as_: Literal["category"] = Field(alias="as", description="How the column is read.")
     min_count: MinCount = 1
     embed: Width = Field(default=16, description="Width of the learned vector of each label.")
+    unknown: Share = Field(
+        default=0.0,
+        description="Share of the rows whose label is read as unknown while training, so that "
+        "labels that no training row has, such as new series, have a vector that was learned.",
+    )
     join: Joined = "steps"
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rnnspec.plan import nodes
+from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.to_torch.sequences import Lengths, PaddedSequence, Value
 from rnnspec.to_torch.weighted import Weighted
 
@@ -122,10 +123,15 @@ class PerStep(Weighted):
 
 
 class Category(Weighted):
-    """The number of a label, `[B]`, unchanged."""
+    """The number of a label, `[B]`; while training some are the unknown."""
+
+    node: nodes.CategoryInput
 
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
-        return values
+        if not self.training or not self.node.unknown:
+            return values
+        hidden = torch.rand(values.shape, device=values.device) < self.node.unknown
+        return values.masked_fill(hidden, UNKNOWN_ID)
 
 
 class Series(Scaling):

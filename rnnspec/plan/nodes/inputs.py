@@ -123,9 +123,11 @@ class NestedInput(ColumnNode):
 @dataclass(frozen=True, slots=True)
 class CategoryInput(ColumnNode):
     """The label in `column` as a number `[B]` below `size`; a label that no training row has, or a
-    missing one, is the unknown."""
+    missing one, is the unknown. While training, each is with the probability `unknown`, so that its
+    vector learns."""
 
     size: int
+    unknown: float = 0.0
 
     def shape(self, shapes: Shapes) -> Shape:
         return ("B",)
