@@ -63,8 +63,13 @@ def _section_of(entry: Entry) -> str:
         return "head"
     if place.startswith("encoders."):
         return "encoder"
-    found = [name for name, (_, root) in SECTIONS.items() if root and place.startswith(f"{root}.")]
-    return max(found, key=len)
+    roots = [(name, f"{root}.") for name, (_, root) in SECTIONS.items() if root]
+    found = (max(names, key=len) for at in entry.places if (names := _begun_by(roots, f"{at}.")))
+    return next(found)
+
+
+def _begun_by(roots: list[tuple[str, str]], place: str) -> list[str]:
+    return [name for name, root in roots if place.startswith(root)]
 
 
 def _reference(title: str, section: str) -> str:
@@ -126,15 +131,13 @@ def _commands() -> str:
 
 def _cells() -> str:
     from rnnspec.cells import builtin_cell, builtin_names
-    from rnnspec.cells.page import DEFAULT_INPUTS, DEFAULT_UNITS, page
+    from rnnspec.cells.page import default_sizes, page
 
     parts = ["# The built-in cells\n"]
     parts.append("Each page is what `rnnspec show --cell NAME` prints.\n")
     for name in builtin_names():
         cell = builtin_cell(name)
-        own = dict.fromkeys(cell.own_sizes, DEFAULT_UNITS // 2)
-        sizes = {"inputs": DEFAULT_INPUTS, "units": DEFAULT_UNITS, **own}
-        text = page(cell, sizes, "built in", {}).text(88).strip("\n")
+        text = page(cell, default_sizes(cell), "built in", {}).text(88).strip("\n")
         parts += [f"## {name}\n", f"```text\n{text}\n```\n"]
     return "\n".join(parts)
 

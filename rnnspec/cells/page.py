@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
-from math import prod
+from math import ceil, prod
 from textwrap import dedent, wrap
 
 from rnnspec.cells.cost import Cost, costs
@@ -25,7 +25,15 @@ from rnnspec.cells.sizes import Numbers
 
 DEFAULT_INPUTS = 64
 DEFAULT_UNITS = 128
-"""Sizes on a page where neither the command nor a spec gives them."""
+
+
+def default_sizes(cell: Cell) -> dict[str, int]:
+    """Sizes on a page where neither the command nor a spec gives them: `DEFAULT_INPUTS`, or the
+    next number that the cell can read, `DEFAULT_UNITS`, and half of these for sizes of its own."""
+    inputs = ceil(DEFAULT_INPUTS / cell.inputs_divisor) * cell.inputs_divisor
+    own = dict.fromkeys(cell.own_sizes, DEFAULT_UNITS // 2)
+    return {"inputs": inputs, "units": DEFAULT_UNITS, **own}
+
 
 Row = tuple[str, ...]
 

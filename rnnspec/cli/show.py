@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from math import ceil
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated
@@ -215,18 +214,16 @@ def _cell_page(
 
 def _defaults(name: str, cell: Cell, spec: Spec | None) -> dict[str, tuple[int, str]]:
     """A number for each size, and its reason."""
-    from rnnspec.cells.page import DEFAULT_INPUTS, DEFAULT_UNITS
+    from rnnspec.cells.page import default_sizes
     from rnnspec.source.nodes import shown_path
     from rnnspec.spec.check_layers import all_layers
     from rnnspec.spec.recurrent import RecurrentLayer
 
-    inputs = ceil(DEFAULT_INPUTS / cell.inputs_divisor) * cell.inputs_divisor
+    options = {"inputs": "--inputs", "units": "--units"}
     found = {
-        "inputs": (inputs, "by default; another with --inputs"),
-        "units": (DEFAULT_UNITS, "by default; another with --units"),
+        size: (number, f"by default; another with {options.get(size, f'--size {size}=…')}")
+        for size, number in default_sizes(cell).items()
     }
-    for size in cell.own_sizes:
-        found[size] = (DEFAULT_UNITS // 2, f"by default; another with --size {size}=…")
     for path, layer in all_layers(spec) if spec else ():
         if path[0] != "decoder" and isinstance(layer, RecurrentLayer) and layer.cell == name:
             why = f"as in {shown_path(path)}"
