@@ -168,8 +168,8 @@ def forecast_specs(draw: Draw) -> dict[str, Any]:
 
 @st.composite
 def encoder_specs(draw: Draw) -> dict[str, Any]:
-    """Two or three encoders, of which one may have the weights of the first; in one of three they
-    are the sources of a decoder."""
+    """Two or three encoders, of which one may have the weights of the first, and attend to another
+    one; in one of three they are the sources of a decoder."""
     own: Own = {"mine": draw(own_cells(False))} if draw(st.booleans()) else {}
     stacks, columns = dict[str, list[dict[str, Any]]](), list[str]()
     encoders: dict[str, Any] = {}
@@ -186,6 +186,8 @@ def encoder_specs(draw: Draw) -> dict[str, Any]:
     if len(encoders) == 1 or draw(st.booleans()):
         again = [f"{column}.2" for column in encoders["one"]["inputs"]]
         encoders["shared"] = {"inputs": again, "same_as": "one"}
+    if draw(st.booleans()):
+        _attend(draw, encoders)
     widths = {width_of(stack[-1], own) for stack in stacks.values()}
     if draw(st.integers(0, 2)) == 0:
         return _written(draw, own, encoders, list(stacks.values()), widths)
@@ -195,6 +197,20 @@ def encoder_specs(draw: Draw) -> dict[str, Any]:
     if own:
         data["cells"] = own
     return _with_copies(with_settings(draw, data))
+
+
+def _attend(draw: Draw, encoders: dict[str, Any]) -> None:
+    """Lets the first layer of the first encoder read what it attends to of another encoder."""
+    first, other = encoders["one"], draw(st.sampled_from([e for e in encoders if e != "one"]))
+    scores = ["general", {"additive": {"units": 3}}, {"multi_head": {"heads": 2, "units": 4}}]
+    layer = {"score": draw(st.sampled_from(scores)), "combine": [draw(st.sampled_from(MEETINGS))]}
+    to_end = other != "shared" and draw(st.booleans())
+    first["layers"].insert(0, {"attend": other if to_end else f"{other}.input", **layer})
+    if to_end and encoders[other]["pooling"] == "last":
+        encoders[other]["pooling"] = "max"
+
+
+MEETINGS = ("concat", "context")
 
 
 def _written(

@@ -240,6 +240,15 @@ MIXED: dict[str, dict[str, Any]] = {
 """Several kinds of outputs in one model, and branches."""
 BOTH_WAYS = {"cell": "lstm", "units": 3, "direction": "bidirectional"}
 ALL_COMPARED = ("concat", "difference", "product", "cosine", "manhattan")
+
+
+def aligned(other: str) -> list[dict[str, Any]]:
+    """Layers of which one attends to a layer of another encoder (Chen et al. 2017, ESIM)."""
+    low = {"cell": "lstm", "units": 2, "direction": "bidirectional", "name": "low"}
+    meeting = ["concat", "difference", "product"]
+    return [low, {"attend": other, "combine": meeting}, {"dense": 4, "activation": "relu"}]
+
+
 ENCODERS: dict[str, dict[str, Any]] = {
     "apart": encoders_data(
         {"one": ["words"], "two": {"inputs": ["frames", "key_steps", "number"], "pooling": "mean"}},
@@ -285,6 +294,33 @@ ENCODERS: dict[str, dict[str, Any]] = {
         },
         ("cosine", "difference", "product"),
     ),
+    "attending": encoders_data(
+        {
+            "left": {"inputs": ["spelled"], "layers": aligned("right.low"), "pooling": "mean"},
+            "right": {"inputs": ["spelled.2"], "same_as": "left"},
+        },
+        ALL_COMPARED,
+    ),
+    **{
+        f"{name} over another": encoders_data(
+            {
+                "premise": {"inputs": ["words"], "layers": [{"conv": 4, "stride": 2}]},
+                "told": {
+                    "inputs": ["frames", "number"],
+                    "layers": [
+                        {"dense": 4},
+                        {"attend": "premise", "score": score, "combine": meeting},
+                        {"cell": "gru", "units": 3},
+                    ],
+                },
+            }
+        )
+        for name, score, meeting in (
+            ("dot", "dot", ["product", "cosine", "context"]),
+            ("additive", {"additive": {"units": 3}}, ["concat"]),
+            ("heads", {"multi_head": {"heads": 2}}, ["context"]),
+        )
+    },
 }
 """Several encoders, whose rows have numbers of steps of their own."""
 SPECS: dict[str, dict[str, Any]] = {

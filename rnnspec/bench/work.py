@@ -54,11 +54,12 @@ def _attended(node: nodes.Attend, shapes: Mapping[str, Shape], extents: Extents)
     """The matrix of the queries for each of them, those of the memory for each step of it, the
     products of both and the weighted sums."""
     steps = extents.rows * _extent(shapes[node.memory][1], extents)
-    looked_at = steps * extents.answered
+    queries = _extent(shapes[node.source][1], extents)
+    looked_at = steps * queries
     count = looked_at * (node.query_width + node.memory_width)
     for weight in node.weights():
         of_query = weight.name.endswith(".W_q")
-        places = extents.rows * extents.answered if of_query else steps
+        places = extents.rows * queries if of_query else steps
         count += places * prod(weight.shape) if len(weight.shape) > 1 else 0
     return count
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import cast
@@ -14,6 +14,7 @@ from rnnspec.cells.heads import HEADS, with_heads
 from rnnspec.cells.initializers import Constant, Initializer
 from rnnspec.cells.sizes import extent
 from rnnspec.errors import DataError
+from rnnspec.plan.attending import attending
 from rnnspec.plan.nodes import (
     Dense,
     Elapsed,
@@ -29,6 +30,7 @@ from rnnspec.plan.nodes import (
     VectorInput,
 )
 from rnnspec.plan.stateless import Read, added, dropped, flat, side_by_side
+from rnnspec.spec.attending import AttendLayer
 from rnnspec.spec.cell import source_of
 from rnnspec.spec.head import AttentionPooling, LastPooling
 from rnnspec.spec.init import initializer_of
@@ -63,7 +65,8 @@ def whole(read: Read, after: Callable[[Read], Read]) -> Read:
 class Stack:
     """The layers of `part` ("encoder" or "decoder") of a spec, which are added to `nodes` as
     `prefix.0`, `prefix.1`, …; `initial` gives the states of those that choose none themselves, and
-    `others` are what layers may read by name besides one another and what the first one reads."""
+    `others` are what layers may read by name besides one another and what the first one reads, and
+    `attended` gives what a layer attends to."""
 
     spec: language.Spec
     part: str
@@ -71,18 +74,26 @@ class Stack:
     nodes: list[Node]
     initial: InitialStates
     others: Mapping[str, Read] = field(default_factory=dict)
+    attended: Callable[[AttendLayer], Read] | None = None
 
     def built(self, read: Read, finish: Finish = whole) -> Read:
         """The last value of `values`."""
         return self.values(read, finish)[LAST]
 
     def values(self, read: Read, finish: Finish = whole) -> dict[str, Read]:
+        """The values of all layers that have a name, and of the last one. Raises DataError."""
+        *_, found = self.growing(read, finish)
+        return found
+
+    def growing(self, read: Read, finish: Finish = whole) -> Iterator[dict[str, Read]]:
         """Adds the layers one after another, each as often as it repeats; those that name nothing
-        else read the one before, the first one `read`. Returns the values of those that have a
-        name, and of the last one. Raises DataError."""
+        else read the one before, the first one `read`. Yields the values of those that have a name
+        so far, at first what the first one reads, in the end with the last one. Raises
+        DataError."""
         of_encoder = self.part == "encoder"
         layers = self.spec.encoder.layers if of_encoder else self.spec.decoder_layers
         known, number = {INPUT: read, **self.others}, 0
+        yield known
         for index, layer in enumerate(layers):
             reads = [known[name] for name in layer.reads] if layer.reads else [read]
             if not isinstance(layer, JoinLayer):
@@ -93,7 +104,8 @@ class Stack:
                 reads, number = [read], number + 1
             if layer.name is not None:
                 known[layer.name] = read
-        return {**known, LAST: read}
+            yield known
+        yield {**known, LAST: read}
 
     def _layer(
         self, number: int, index: int, layer: Layer, reads: list[Read], finish: Finish
@@ -105,6 +117,10 @@ class Stack:
             after = partial(self._after, index, layer, node)
             return finish(Read(node.name, node.width), after)
         at = f"{self.part}.layers[{index}]"
+        if isinstance(layer, AttendLayer):
+            assert self.attended is not None, "one of several encoders"
+            memory, query = self.attended(layer), flat(source, self.nodes)
+            return finish(attending(layer, name, at, query, memory, self.nodes), lambda read: read)
         return finish(added(layer, name, at, reads, self.nodes), lambda read: read)
 
     def _recurrent(self, name: str, index: int, layer: RecurrentLayer, source: Read) -> Recurrent:

@@ -291,6 +291,10 @@ def _tokens(reading: _Reading, node: nodes.TokensInput) -> States:
     return _input(reading, node)
 
 
+def _attend(reading: _Reading, node: nodes.Attend) -> States:
+    raise CannotStream("attends to all steps of another encoder")
+
+
 def _copies(reading: _Reading, node: nodes.CopiesInput) -> States:
     raise CannotStream("may be copied into the answer, from any step")
 
@@ -540,6 +544,7 @@ RULES: Mapping[type[Node], Callable[[_Reading, Any], States]] = {
     nodes.Observed: _observed,
     nodes.CalendarInput: _input,
     nodes.CalendarFuture: _nothing,
+    nodes.Attend: _attend,
     nodes.Recurrent: _recurrent,
     nodes.FinalState: _nothing,
     nodes.Conv: _conv,

@@ -16,6 +16,7 @@ from rnnspec.cells.sizes import Numbers
 from rnnspec.plan import Plan, nodes
 from rnnspec.plan.nodes.comparison import LEAST_SQUARE
 from rnnspec.reference import convolution, lags, seasonal
+from rnnspec.reference.attention import attend, initial_attention
 from rnnspec.reference.functions import OPERATIONS, Array, Arrays, layer_norm, sigmoid, softmax
 
 States = dict[str, Array]
@@ -133,7 +134,16 @@ def _join(plan: Plan, node: nodes.Join, weights: Arrays, values: Arrays) -> Arra
     return np.concatenate(parts, axis=-1)
 
 
+def _attend(plan: Plan, node: nodes.Attend, weights: Arrays, values: Arrays) -> Array:
+    """The context of each step, one after the other: none remembers those before."""
+    memory = values[node.memory]
+    before = initial_attention(node, len(memory))
+    found = [attend(node, weights, query, memory, before)[0] for query in values[node.source]]
+    return np.array(found).reshape(-1, node.memory_width)
+
+
 LAYERS: dict[type[nodes.Node], Callable[[Plan, Any, Arrays, Arrays], Array]] = {
+    nodes.Attend: _attend,
     nodes.Embed: _embed,
     nodes.Dropout: lambda plan, node, weights, values: values[node.source],
     nodes.Recurrent: lambda plan, node, weights, values: _run(node, weights, values)[0],

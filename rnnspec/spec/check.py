@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from rnnspec.spec import (
+    check_attending,
     check_audio,
     check_branches,
     check_calendar,
@@ -183,6 +184,16 @@ CHECKS: tuple[Check, ...] = (
     Check(check_sources.decoders_fit_several_encoders, _SOURCES, whole=True),
     Check(check_sources.answers_beside_a_decoder_are_of_rows, _SOURCES, whole=True),
     Check(check_sources.pooled_vectors_are_read, (*_SOURCES, ("combine",)), whole=True),
+    Check(check_attending.attention_has_another_encoder, (), whole=True),
+    Check(check_attending.attended_layers_exist, (_ENCODERS,), whole=True),
+    Check(check_attending.attention_ends, (_ENCODERS,), whole=True),
+    Check(check_attending.meetings_are_named_once, (_ENCODERS,), whole=True),
+    Check(
+        check_attending.what_is_attended_to_fits,
+        (_ENCODERS, _CELLS, *_COLUMNS, *_INPUT),
+        whole=True,
+    ),
+    Check(check_attending.attended_ends_are_pooled, (_ENCODERS, *_OUTPUT), whole=True),
     Check(check_encoders.inputs_have_one_encoder, (_ENCODERS, *_COLUMNS), whole=True),
     Check(check_encoders.encoders_read_sequences, (_ENCODERS, *_COLUMNS, *_INPUT), whole=True),
     Check(check_encoders.shared_encoders_exist, (_ENCODERS,), whole=True),

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from rnnspec.spec.attending import AttendLayer
 from rnnspec.spec.base import LayerName, LayerReads, ListOf, Model, Repeat, Share, Text, Width
 from rnnspec.spec.choice import ByName, ByShape
 from rnnspec.spec.init import AffineInit
@@ -217,9 +218,19 @@ Stateless = (
 )
 """The layers that are not recurrent."""
 Layer = Annotated[
-    RecurrentLayer | Stateless,
+    RecurrentLayer | AttendLayer | Stateless,
     ByName(
-        "cell", "conv", "pool", "dense", "stack", "join", "squeeze", "norm", "activation", "dropout"
+        "cell",
+        "attend",
+        "conv",
+        "pool",
+        "dense",
+        "stack",
+        "join",
+        "squeeze",
+        "norm",
+        "activation",
+        "dropout",
     ),
 ]
 """A layer of a stack. Keys that are settings of other layers name a layer where none of those

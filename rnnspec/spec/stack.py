@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, assert_never
 
+from rnnspec.spec.attending import AttendLayer
 from rnnspec.spec.check_layers import cell_named
 from rnnspec.spec.layers import (
     ActivationLayer,
@@ -174,10 +175,28 @@ def given(layer: Layer, cell: Cell | None, read: Steps) -> Steps:
             return replace(read, channels=width, stride=stride)
         case SqueezeLayer():
             return _squeezed(layer, read)
+        case AttendLayer():
+            return replace(read.flat(), channels=met_width(layer, read.width))
         case JoinLayer() | NormLayer() | ActivationLayer() | DropoutLayer():
             return read
         case _:
             assert_never(layer)
+
+
+def met_width(layer: AttendLayer, width: int | None, context: int | None = None) -> int | None:
+    """The numbers that a step has after an attention, of its own `width` and that of its
+    context."""
+    parts = (
+        {"concat": width and context and width + context, "context": context}.get(
+            kind, 1 if kind in ONE_NUMBER else width
+        )
+        for kind in layer.combine
+    )
+    return _sum(parts)
+
+
+ONE_NUMBER = ("cosine", "manhattan")
+"""What two vectors meet in, as one number."""
 
 
 def _squeezed(layer: SqueezeLayer, read: Steps) -> Steps:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rnnspec.spec.attending import AttendLayer
 from rnnspec.spec.base import Loc, SequenceInput
 from rnnspec.spec.encoder import AnyEncoder, Encoder, OwnEncoder, SharedEncoder
 from rnnspec.spec.inputs import Input, StaticInput
@@ -71,9 +72,10 @@ def views(spec: Spec) -> Iterator[View]:
         outputs = tuple(map(_of_all_encoders, spec.data.outputs))
         answered = outputs if isinstance(spec.data.output, tuple) else outputs[0]
         data = spec.data.model_copy(update={"input": inputs, "output": answered})
-        alone = {"data": data, "encoder_": _alone(own), "encoders": {}, "pooling": own.pooling}
-        found = spec.model_copy(update={**alone, "combine": ("concat",)})
         same_as = encoder.same_as if isinstance(encoder, SharedEncoder) else ""
+        layers = _alone(own, name, same_as)
+        alone = {"data": data, "encoder_": layers, "encoders": {}, "pooling": own.pooling}
+        found = spec.model_copy(update={**alone, "combine": ("concat",)})
         yield View(name, found, places, same_as)
 
 
@@ -98,8 +100,16 @@ def _of_all_encoders(output: Output) -> Output:
     return output.model_copy(update=dict.fromkeys(chosen)) if chosen else output
 
 
-def _alone(own: OwnEncoder) -> Encoder:
-    return Encoder.model_construct(**{name: getattr(own, name) for name in Encoder.model_fields})
+def _alone(own: OwnEncoder, name: str, same_as: str) -> Encoder:
+    """The layers of the encoder `name`. Where it has the weights of another that attends to it, it
+    attends to that one."""
+    found = {field: getattr(own, field) for field in Encoder.model_fields}
+    if same_as:
+        found["layers"] = tuple(
+            layer.of(same_as) if isinstance(layer, AttendLayer) and layer.encoder == name else layer
+            for layer in own.layers
+        )
+    return Encoder.model_construct(**found)
 
 
 def of_one_or_several(spec: Spec) -> tuple[Spec, ...]:
@@ -117,6 +127,13 @@ def common_columns(spec: Spec) -> dict[str, str]:
     known = {view.name: view for view in views(spec)}
     pairs = ((view.columns, known[view.same_as].columns) for view in known.values() if view.same_as)
     return {one: two for columns, others in pairs for one, two in zip(columns, others, strict=True)}
+
+
+def attended_at_end(spec: Spec) -> set[str]:
+    """The encoders whose last layers others attend to."""
+    layers = (layer for view in views(spec) for layer in view.spec.encoder.layers)
+    attending = (each for each in layers if isinstance(each, AttendLayer))
+    return {each.encoder for each in attending if not each.layer}
 
 
 def beside_encoders(spec: Spec) -> tuple[StaticInput, ...]:

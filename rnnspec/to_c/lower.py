@@ -87,7 +87,7 @@ REFUSED: Mapping[type[Node], str] = {
     nodes.FramesOutput: "is written step by step",
     nodes.CtcOutput: "is written along the steps",
     nodes.TransducerOutput: "is written along the steps",
-    nodes.Attend: "is part of a decoder",
+    nodes.Attend: "attends to all steps of a row",
     nodes.CopyMix: "is part of a decoder",
     nodes.Previous: "is part of a decoder",
     nodes.PreviousNumber: "is part of a decoder",

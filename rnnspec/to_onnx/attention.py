@@ -299,10 +299,10 @@ def _head_keys(attention: Attention) -> str:
     """`[B, heads, W, T]`."""
     name = attention.node.name
     keys = attention.product(attention.low.weights[f"{name}.W_k"], f"{name}.of_memory")
-    return _split_heads(attention, keys, f"{name}.keys", [0, 2, 3, 1])
+    return split_heads(attention, keys, f"{name}.keys", [0, 2, 3, 1])
 
 
-def _split_heads(attention: Attention, value: str, name: str, order: Sequence[int]) -> str:
+def split_heads(attention: Attention, value: str, name: str, order: Sequence[int]) -> str:
     """`[B, T, units]` as `[B, T, heads, units / heads]`, then in another order of axes."""
     emit, node = attention.low.emit, attention.node
     shape = emit.integers(0, 0, node.heads, node.units // node.heads)
@@ -325,7 +325,7 @@ def _multi_head(
     masked = emit.op("Add", [scores, rows.chosen(mask)], f"{name}.masked")
     weights = emit.op("Softmax", [masked], f"{name}.weights", axis=-1)
     projected = attention.product(low.weights[f"{name}.W_v"], f"{name}.values.joined")
-    values = _split_heads(attention, projected, f"{name}.values", [0, 2, 1, 3])
+    values = split_heads(attention, projected, f"{name}.values", [0, 2, 1, 3])
     found = emit.op("MatMul", [weights, rows.chosen(values)], f"{name}.found")
     turned = emit.transpose(found, [0, 2, 1, 3], f"{name}.turned")
     joined = emit.op("Reshape", [turned, emit.integers(-1, node.units)], f"{name}.joined")

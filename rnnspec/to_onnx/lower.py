@@ -28,6 +28,7 @@ from rnnspec.plan.nodes import Node, Plan, shared_weights
 from rnnspec.plan.portable import check_portable
 from rnnspec.plan.stream import JOINED, JOINED_AFTER, Stream
 from rnnspec.to_onnx import (
+    attending,
     audio,
     calendar,
     chain,
@@ -83,6 +84,7 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.Latest: lags.lower_latest,
     nodes.CalendarInput: calendar.lower_calendar,
     nodes.CalendarFuture: calendar.lower_calendar_future,
+    nodes.Attend: attending.lower_attend,
     nodes.Recurrent: layer.lower_recurrent,
     nodes.Conv: convolution.lower_conv,
     nodes.LocalPool: convolution.lower_local_pool,
@@ -328,7 +330,7 @@ def _padded(
                 return True
             case nodes.Pool(kind="attention") if of_stream:
                 return True
-            case nodes.Conv() | nodes.LocalPool() | nodes.StackSteps():
+            case nodes.Conv() | nodes.LocalPool() | nodes.StackSteps() | nodes.Attend():
                 return True
             case nodes.Decoder() if needs_memory_step(node):
                 return True

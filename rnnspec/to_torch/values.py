@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnspec.plan import Plan, nodes
+from rnnspec.to_torch.attention import Attention, over_steps
 from rnnspec.to_torch.convolution import Conv
 from rnnspec.to_torch.inputs import Series
 from rnnspec.to_torch.layers import Embed, Scores
@@ -82,6 +83,10 @@ def values_of(
             assert tied is None or isinstance(tied, Embed)
             table = None if tied is None else tied.table
             values[node.name] = module(sequence(values[node.source]), table)
+        elif isinstance(node, nodes.Attend):
+            assert isinstance(module, Attention)
+            query, memory = (sequence(values[name]) for name in node.sources())
+            values[node.name] = over_steps(module, query, memory)
         elif states is not None and (left := inputs_before(node)) in states:
             assert isinstance(module, Conv)
             source = sequence(values[next(node.sources())])

@@ -1,4 +1,5 @@
-"""Attention over the steps of an encoder, and the copying of its tokens."""
+"""Attention over the steps of an encoder, by a decoder or by another encoder, and the copying of
+its tokens."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ MONOTONIC_BIAS = -1.0
 
 @dataclass(frozen=True, slots=True)
 class Attend(Node):
-    """For each step of `source`, the query q, a weighted mean of the steps m_j of `memory`:
+    """For each step of `source` `[B, U, query_width]`, the query q, of a decoder or of another
+    encoder (Parikh et al. 2016, 3.1), a weighted mean of the steps m_j of `memory`:
     `[B, U, memory_width]`, weights softmax_j(e_j) over the steps below the row's length.
 
     - `additive`: e_j = v · tanh(W_q q + W_m m_j + b) (Bahdanau et al. 2015, appendix A.1.2).
@@ -72,11 +74,16 @@ class Attend(Node):
             yield Weight(f"{self.name}.w_c", (self.units,), Uniform(1 / sqrt(self.units)))
 
     def shape(self, shapes: Shapes) -> Shape:
-        shapes.expect(self, self.source, ("B", "U", self.query_width))
-        rows, steps, width = shapes[self.memory]
-        fits = (rows, width) == ("B", self.memory_width) and isinstance(steps, str)
-        assert fits, f"{self.name} takes {self.memory_width}, {self.memory} gives {width}"
-        return ("B", "U", self.memory_width)
+        steps = self._steps(shapes, self.source, self.query_width)
+        self._steps(shapes, self.memory, self.memory_width)
+        return ("B", steps, self.memory_width)
+
+    def _steps(self, shapes: Shapes, source: str, expected: int) -> str:
+        """The axis of the steps of a sequence of vectors as wide as `expected`."""
+        rows, steps, width = shapes[source]
+        fits = (rows, width) == ("B", expected) and isinstance(steps, str)
+        assert fits, f"{self.name} takes {expected}, {source} gives {width}"
+        return str(steps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from rnnspec.plan.nodes import Attend, AttentionKind
 from rnnspec.to_torch.attention import kinds
 from rnnspec.to_torch.attention.memory import Attended, Memory
+from rnnspec.to_torch.sequences import PaddedSequence
 
-__all__ = ["ATTENTIONS", "Attended", "Attention", "Memory", "attention"]
+__all__ = ["ATTENTIONS", "Attended", "Attention", "Memory", "attention", "over_steps"]
 
 Attention = kinds.Dot | kinds.MultiHead | kinds.Additive | kinds.Concat
 ATTENTIONS: dict[AttentionKind, type[Attention]] = {
@@ -18,6 +19,12 @@ ATTENTIONS: dict[AttentionKind, type[Attention]] = {
     "location": kinds.Location,
     "monotonic": kinds.Monotonic,
 }
+
+
+def over_steps(module: Attention, query: PaddedSequence, memory: PaddedSequence) -> PaddedSequence:
+    """The contexts `[T, B, width]` of all steps of a sequence at once."""
+    found: Attended = module(query.values.transpose(0, 1), module.prepare(memory), {})
+    return PaddedSequence(found.context.transpose(0, 1), query.lengths)
 
 
 def attention(node: Attend) -> Attention:

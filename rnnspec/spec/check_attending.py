@@ -1,0 +1,208 @@
+"""Checks of layers that attend to other encoders: what they attend to is there, waits for nothing
+that waits for them, and fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from rnnspec.source.problems import did_you_mean
+from rnnspec.spec.attending import AttendLayer, DotScore, MultiHeadScore
+from rnnspec.spec.base import Loc
+from rnnspec.spec.branches import branches, layers_before
+from rnnspec.spec.encoder import OwnEncoder
+from rnnspec.spec.explain import Finding
+from rnnspec.spec.head import LastPooling
+from rnnspec.spec.layers import Layer
+from rnnspec.spec.recurrent import RecurrentLayer
+from rnnspec.spec.spec import Spec
+from rnnspec.spec.stack import INPUT, Sized
+from rnnspec.spec.views import View, attended_at_end, views
+from rnnspec.spec.widths import encoder_layers
+
+OF_ONE_WIDTH = ("difference", "product", "cosine", "manhattan")
+
+
+def attention_has_another_encoder(spec: Spec) -> Iterator[Finding]:
+    """A layer that attends is one of several encoders'."""
+    stacks = {"encoder": spec.encoder.layers, "decoder": spec.decoder_layers}
+    for part, layers in stacks.items():
+        for index, layer in enumerate(layers):
+            if not isinstance(layer, AttendLayer):
+                continue
+            message = "there is no other encoder to attend to"
+            hint = "write several encoders under 'encoders', or remove this layer"
+            if part == "decoder":
+                message = "a decoder attends by a key of its own"
+                hint = "remove this layer, and add 'attention: additive'"
+                if spec.transducer is not None:
+                    message, hint = "reads the tokens before alone", "remove this layer"
+            yield Finding((part, "layers", index, "attend"), message, hint)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A layer that attends, in the encoder of a view; `path` is its place in the file."""
+
+    view: View
+    index: int
+    layer: AttendLayer
+
+    @property
+    def path(self) -> Loc:
+        return ("encoders", self.view.same_as or self.view.name, "layers", self.index)
+
+
+def _attending(spec: Spec) -> Iterator[_Place]:
+    """The layers that attend, of encoders that share their weights each once."""
+    for view in views(spec):
+        for index, layer in enumerate(view.spec.encoder.layers):
+            if isinstance(layer, AttendLayer) and not view.same_as:
+                yield _Place(view, index, layer)
+
+
+def attended_layers_exist(spec: Spec) -> Iterator[Finding]:
+    known = {view.name: view for view in views(spec)}
+    for place in _attending(spec):
+        path, layer = (*place.path, "attend"), place.layer
+        others = [name for name in spec.encoders if name != place.view.name]
+        if layer.encoder == place.view.name:
+            message = f"{layer.encoder!r} is the encoder of this layer itself"
+            yield Finding(path, message, f"name {' or '.join(others)}")
+        elif layer.encoder not in spec.encoders:
+            hint = did_you_mean(layer.encoder, others) or f"name {' or '.join(others)}"
+            yield Finding(path, f"there is no encoder {layer.encoder!r}", hint)
+        elif layer.encoder in known and layer.layer:
+            names = list(_named(known[layer.encoder].spec.encoder.layers))
+            if layer.layer not in names:
+                near = did_you_mean(layer.layer, names)
+                hint = near or f"known there are {', '.join(names)}"
+                message = f"no layer of {layer.encoder!r} is called {layer.layer!r}"
+                yield Finding(path, message, hint)
+
+
+def _named(layers: tuple[Layer, ...]) -> Iterator[str]:
+    yield INPUT
+    yield from (layer.name for layer in layers if layer.name is not None)
+
+
+# ---------------------------------------------------------------- cycles
+
+Step = tuple[str, int]
+"""A layer by its encoder and its place."""
+
+
+def attention_ends(spec: Spec) -> Iterator[Finding]:
+    """No layer waits for itself: the layers of all encoders are a graph without cycles."""
+    known = {view.name: view.spec.encoder.layers for view in views(spec)}
+    for place in _attending(spec):
+        start = (place.view.name, place.index)
+        way = None if place.layer.encoder == start[0] else _way_back(known, start)
+        if way is not None:
+            first, *others = dict.fromkeys(name for name, _ in way)
+            circle = ", which waits for ".join(map(repr, (*others, first)))
+            message = f"never ends: {first!r} waits for {circle}"
+            other = place.layer.encoder
+            hint = f"attend to a layer of {other!r} that waits for none: give it a name before its"
+            hint += f" own attention, and write 'attend: {other}.NAME'"
+            yield Finding((*place.path, "attend"), message, hint)
+            return
+
+
+def _way_back(known: Mapping[str, tuple[Layer, ...]], start: Step) -> list[Step] | None:
+    """The layers from what `start` waits for back to itself; None where it does not wait for
+    itself."""
+    ways, seen = [[step] for step in _waits_for(known, start)], set[Step]()
+    while ways:
+        way = ways.pop()
+        if way[-1] == start:
+            return [start, *way[:-1]]
+        if way[-1] not in seen:
+            seen.add(way[-1])
+            ways += [[*way, step] for step in _waits_for(known, way[-1])]
+    return None
+
+
+def _waits_for(known: Mapping[str, tuple[Layer, ...]], step: Step) -> Iterator[Step]:
+    name, index = step
+    layers = known.get(name, ())
+    yield from ((name, before) for before in layers_before(layers)[index])
+    layer = layers[index]
+    if isinstance(layer, AttendLayer) and layer.encoder in known:
+        others = known[layer.encoder]
+        if not layer.layer:
+            yield layer.encoder, len(others) - 1
+        places = (at for at, each in enumerate(others) if each.name == layer.layer)
+        yield from ((layer.encoder, at) for at in places if layer.layer)
+
+
+# ---------------------------------------------------------------- widths and poolings
+
+
+def meetings_are_named_once(spec: Spec) -> Iterator[Finding]:
+    for place in _attending(spec):
+        kinds = place.layer.combine
+        for at, kind in enumerate(kinds):
+            twice = kind in kinds[:at] or (kind == "context" and "concat" in kinds)
+            if twice:
+                message = f"{kind} is there already"
+                message += ", as a part of concat" if kind == "context" else ""
+                yield Finding((*place.path, "combine", at), message, "name it once")
+
+
+def what_is_attended_to_fits(spec: Spec) -> Iterator[Finding]:
+    """Dot products and comparisons need equal widths, heads equal parts of the units."""
+    sizes = {view.name: encoder_layers(view.spec) for view in views(spec)}
+    for place in _attending(spec):
+        layer, path = place.layer, place.path
+        (own,) = (each for each in sizes[place.view.name] if each.index == place.index)
+        width, context = own.inputs, _width(sizes.get(layer.encoder, []), layer.layer)
+        score = layer.score
+        if isinstance(score, MultiHeadScore):
+            units = score.units or width
+            if units and units % score.heads:
+                message = f"{units} units cannot be divided equally among {score.heads} heads"
+                fit = score.heads * max(1, round(units / score.heads))
+                hint = f"write 'score: {{multi_head: {{heads: {score.heads}, units: {fit}}}}}'"
+                yield Finding((*path, "score"), message, hint)
+        if not width or not context or width == context:
+            continue
+        widths = f"a step has {width} numbers, what it attends to {context}"
+        if isinstance(score, DotScore):
+            message = f"dot needs equal widths, and {widths}"
+            yield Finding((*path, "score"), message, "use general, or choose units that fit")
+        for at, kind in enumerate(layer.combine):
+            if kind in OF_ONE_WIDTH:
+                hint = "choose units that fit, or write 'combine: [concat]'"
+                message = f"{kind} needs equal widths, and {widths}"
+                yield Finding((*path, "combine", at), message, hint)
+                break
+
+
+def _width(layers: list[Sized], name: str) -> int | None:
+    """The numbers of a step of what is attended to, as far as the spec decides."""
+    if not layers or name == INPUT:
+        return layers[0].inputs if layers else None
+    named = [each.output for each in layers if name in ("", each.layer.name)]
+    return named[-1] if named else None
+
+
+def attended_ends_are_pooled(spec: Spec) -> Iterator[Finding]:
+    """The steps of a last layer are attended to with its directions side by side, so that its ends
+    are pooled there too."""
+    pooled = spec.cardinality == "N:1" or bool(branches(spec))
+    for view in views(spec):
+        encoder, last = spec.encoders[view.name], view.spec.encoder.layers[-1]
+        if not pooled or view.name not in attended_at_end(spec):
+            continue
+        if not isinstance(encoder, OwnEncoder) or not isinstance(encoder.pooling, LastPooling):
+            continue
+        if isinstance(last, RecurrentLayer) and last.direction != "forward" and _changed(last):
+            message = "takes the ends of both directions, which what follows the layer has mixed"
+            hint = "write 'pooling: max', or mean or attention"
+            yield Finding(("encoders", view.name, "pooling"), message, hint)
+
+
+def _changed(layer: RecurrentLayer) -> bool:
+    """Whether something follows the directions side by side."""
+    return layer.merge != "concat" or layer.norm != "none" or layer.skip != "none"
