@@ -13,6 +13,7 @@ from rnnspec.spec.branches import branches, layers_before
 from rnnspec.spec.encoder import OwnEncoder
 from rnnspec.spec.explain import Finding
 from rnnspec.spec.head import LastPooling
+from rnnspec.spec.inner_views import inner_views
 from rnnspec.spec.layers import Layer
 from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.spec import Spec
@@ -25,19 +26,25 @@ OF_ONE_WIDTH = ("difference", "product", "cosine", "manhattan")
 
 def attention_has_another_encoder(spec: Spec) -> Iterator[Finding]:
     """A layer that attends is one of several encoders'."""
-    stacks = {"encoder": spec.encoder.layers, "decoder": spec.decoder_layers}
-    for part, layers in stacks.items():
-        for index, layer in enumerate(layers):
-            if not isinstance(layer, AttendLayer):
-                continue
-            message = "there is no other encoder to attend to"
-            hint = "write several encoders under 'encoders', or remove this layer"
-            if part == "decoder":
-                message = "a decoder attends by a key of its own"
-                hint = "remove this layer, and add 'attention: additive'"
-                if spec.transducer is not None:
-                    message, hint = "reads the tokens before alone", "remove this layer"
-            yield Finding((part, "layers", index, "attend"), message, hint)
+    several = "write several encoders under 'encoders', or remove this layer"
+    message = "there is no other encoder to attend to"
+    for index in _attending_in(spec.encoder.layers):
+        yield Finding(("encoder", "layers", index, "attend"), message, several)
+    for inner in inner_views(spec):
+        for index in _attending_in(inner.spec.encoder.layers):
+            path = inner.outside(("encoder", "layers", index, "attend"))
+            if path is not None:
+                yield Finding(path, f"inside a step {message}", "remove this layer")
+    for index in _attending_in(spec.decoder_layers):
+        message = "a decoder attends by a key of its own"
+        hint = "remove this layer, and add 'attention: additive'"
+        if spec.transducer is not None:
+            message, hint = "reads the tokens before alone", "remove this layer"
+        yield Finding(("decoder", "layers", index, "attend"), message, hint)
+
+
+def _attending_in(layers: tuple[Layer, ...]) -> Iterator[int]:
+    return (index for index, layer in enumerate(layers) if isinstance(layer, AttendLayer))
 
 
 @dataclass(frozen=True, slots=True)
