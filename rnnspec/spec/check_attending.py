@@ -32,7 +32,7 @@ def attention_has_another_encoder(spec: Spec) -> Iterator[Finding]:
         yield Finding(("encoder", "layers", index, "attend"), message, several)
     for inner in inner_views(spec):
         for index in _attending_in(inner.spec.encoder.layers):
-            path = inner.outside(("encoder", "layers", index, "attend"))
+            path = inner.outside(("encoder", "layers", index))
             if path is not None:
                 yield Finding(path, f"inside a step {message}", "remove this layer")
     for index in _attending_in(spec.decoder_layers):
@@ -40,7 +40,7 @@ def attention_has_another_encoder(spec: Spec) -> Iterator[Finding]:
         hint = "remove this layer, and add 'attention: additive'"
         if spec.transducer is not None:
             message, hint = "reads the tokens before alone", "remove this layer"
-        yield Finding(("decoder", "layers", index, "attend"), message, hint)
+        yield Finding(("decoder", "layers", index), message, hint)
 
 
 def _attending_in(layers: tuple[Layer, ...]) -> Iterator[int]:
