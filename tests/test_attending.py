@@ -52,19 +52,25 @@ def test_heads_are_those_of_torch(heads: int) -> None:
 
     def parts(value: Tensor, matrix: str) -> Tensor:
         projected: Tensor = F.linear(value.transpose(0, 1), held[matrix])
-        return projected.unflatten(-1, (heads, -1)).transpose(1, 2)
+        found: Tensor = projected.unflatten(-1, (heads, -1)).transpose(1, 2)
+        return found
 
     mask = torch.arange(9) < counts[:2, None]
-    each = [parts(query, "W_q"), parts(memory, "W_k"), parts(memory, "W_v")]
-    both = F.scaled_dot_product_attention(*(p[:2] for p in each), attn_mask=mask[:, None, None])
+    both = F.scaled_dot_product_attention(
+        parts(query, "W_q")[:2],
+        parts(memory, "W_k")[:2],
+        parts(memory, "W_v")[:2],
+        attn_mask=mask[:, None, None],
+    )
     expected = F.linear(both.transpose(1, 2).flatten(2), held["W_o"]).transpose(0, 1)
     torch.testing.assert_close(found[:, :2], expected)
     assert not bool(found[:, 2].any())
 
 
 def esim() -> Plan:
-    sides = {"left": {"inputs": ["plain_frames"], "layers": aligned("right.low"), "pooling": "max"},
-             "right": {"inputs": ["plain_frames.2"], "same_as": "left"}}  # fmt: skip
+    left = {"inputs": ["plain_frames"], "layers": aligned("right.low"), "pooling": "max"}
+    sides: dict[str, Any] = {"left": left, "right": {"inputs": ["plain_frames.2"]}}
+    sides["right"]["same_as"] = "left"
     return plan_of(encoders_data(sides, ("difference", "product")))[0]
 
 
@@ -113,13 +119,13 @@ def test_a_decoder_reads_two_sources_step_by_step() -> None:
     model.load_canonical({k: v.astype(np.float64) for k, v in strong_weights(plan).items()})
     held = {name: torch.from_numpy(value) for name, value in model.canonical_arrays().items()}
 
-    def gru(name: str, inputs: int) -> nn.GRU:
+    def gru(name: str, inputs: int) -> nn.Module:
         found = nn.GRU(inputs, 4, dtype=torch.float64)
         for ours, theirs in (("W", "weight_ih"), ("U", "weight_hh"), ("b", "bias_ih")):
             parts = [held[f"{name}.forward.{ours}_{gate}"] for gate in "rzn"]
             getattr(found, f"{theirs}_l0").data.copy_(torch.cat(parts))
-        found.bias_hh_l0.data.zero_()
-        found.bias_hh_l0.data[8:] = held[f"{name}.forward.c_n"]
+        recurrent: Tensor = getattr(found, "bias_hh_l0").data  # noqa: B009
+        recurrent.zero_()[8:] = held[f"{name}.forward.c_n"]
         return found
 
     rows = [row for row in random_rows(plan, (4, 2)) if len(row["plain_frames.2"])]
@@ -134,7 +140,7 @@ def test_a_decoder_reads_two_sources_step_by_step() -> None:
         start = [held[f"decoder.layers.0.start.h.{name}"] for name in "Wb"]
         state = torch.tanh(F.linear(torch.cat(last), *start))[None]
         decoder, expected = gru("decoder.layers.0", 3), []
-        for before in (0, *truth[:-1].tolist()):
+        for before in (0, *map(int, truth[:-1])):
             out, state = decoder(held["decoder.embed.table"][before][None], state)
             contexts = [
                 torch.softmax(F.linear(m, held[f"decoder.context.{name}.W"]) @ out[0], dim=0) @ m

@@ -152,6 +152,12 @@ def several_sources() -> dict[str, dict[str, Any]]:
         {"one": ["words"], "two": {"inputs": ["words.2"], "same_as": "one"}}, embed=3
     )
     names = ("two sources", "two sources alike, before", "three sources remembered")
+    for number, (column, strategy) in enumerate((("words", "greedy"), ("words.2", "beam"))):
+        found[f"copying of two sources, {column}, {strategy}"] = two_sources(
+            {"one": ["words"], "two": ["words.2"]}, "out_words", embed=3, copy=column,
+            attention="additive", attend=("after", "before")[number],
+            strategy=STRATEGIES[strategy],
+        )  # fmt: skip
     return found | {name: decoded_specs(name, STRATEGIES["beam"]) for name in names}
 
 

@@ -51,6 +51,7 @@ from rnnspec.spec.encoder import DEFAULT_EMBED
 from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.search import BeamSearch, GreedySearch, SampleSearch, Strategy, TimesInput
 from rnnspec.spec.stack import CONTEXT, Steps, sized
+from rnnspec.spec.views import encoder_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,9 +406,11 @@ def _copy(encoded: Encoded, column: str, gate: Read, answers: str, vocabulary: V
     tokens = dict.fromkeys(encoded.settings.strategy.banned)
     numbers = zip(tokens, vocabulary.numbers(list(tokens)), strict=True)
     banned = tuple(token for token, number in numbers if number == UNKNOWN_ID)
-    copies = CopiesInput(name, column, steps.name, steps.kind, answers, size, banned)
-    encoded.nodes.insert(place + 1, copies)
-    scores, context = "decoder.scores", "decoder.context"
+    numbered = (name, column, steps.name, steps.kind, answers, size, banned)
+    encoded.nodes.insert(place + 1, CopiesInput(*numbered, axis=steps.axis))
+    read_by = encoder_of(encoded.spec).get(column, "")
+    (source,) = (each for each in encoded.sources if each.name == read_by)
+    scores, context = "decoder.scores", source.called("decoder.context")
     mix = CopyMix("decoder.copy", scores, gate.name, gate.width, context, name, size)
     encoded.body.append(mix)
     return name

@@ -343,7 +343,7 @@ CHECKS: tuple[Check, ...] = (
     Check(check_data.missing_steps_may_be_missing, (check_data.SERIES, *_INPUT)),
     Check(check_decoder.decoder_layers_read_forward, _layer("direction", "initial_state")),
     Check(check_decoder.attention_has_steps, (_CARDINALITY, _DECODER)),
-    Check(check_decoder.copies_come_from_tokens, (_DECODER, *_INPUT, *_COLUMNS)),
+    Check(check_decoder.copies_come_from_tokens, (_DECODER, *_INPUT, *_COLUMNS), whole=True),
     Check(check_decoder.starts_have_sources, (_CARDINALITY, _DECODER)),
     Check(check_decoder.decoders_see_the_input, (_CARDINALITY, _DECODER, *_INPUT)),
     Check(check_decoder.best_are_in_the_beam, (("decoder", "strategy"),)),

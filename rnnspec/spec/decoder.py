@@ -237,7 +237,7 @@ class Decoder(Model):
         alias="copy",
         description="Input column whose tokens may be copied into the answer, also tokens that the "
         "vocabulary lacks (See et al., 2017): words or tokens into words or tokens, chars into "
-        "chars. Null means none. Needs attention.",
+        "chars. Of several encoders one reads it. Null means none. Needs attention.",
     )
     hidden: Width | None = Field(
         default=None,

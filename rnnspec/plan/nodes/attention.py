@@ -175,4 +175,4 @@ class CopyMix(Node):
         shapes.expect(self, self.source, ("B", "U", self.size))
         fits = isinstance(tokens, CopiesInput) and tokens.size == self.size
         assert fits, f"{self.name} cannot copy from {self.tokens}"
-        return ("B", "U", f"{self.size} + T")
+        return ("B", "U", f"{self.size} + {shapes[self.tokens][1]}")

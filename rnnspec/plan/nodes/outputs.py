@@ -225,7 +225,9 @@ class TextOutput(OutputNode):
         yield from named(self.source, self.prompt, self.copies)
 
     def shape(self, shapes: Shapes) -> Shape:
-        size: str | int = f"{self.size} + T" if self.copies else self.size
+        size: str | int = self.size
+        if self.copies:
+            size = f"{self.size} + {shapes[self.copies][1]}"
         shapes.expect(self, self.source, ("B", "U", size))
         return ("B", "U")
 
