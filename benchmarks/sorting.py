@@ -1,6 +1,6 @@
 """Sorting by a pointer network (Vinyals et al. 2015, section 4): random numbers of 5 to 15 a row.
 
-    python benchmarks/sorting.py [--rows 20000] [--epochs 20]
+    python benchmarks/sorting.py [--rows 10000] [--epochs 12]
 
 Trains, exports, and prints how many new rows the exported file sorts, for each number of numbers.
 A few minutes on one core.
@@ -67,8 +67,8 @@ def sorted_by(file: Path, rows: Sequence[dict[str, Any]]) -> np.ndarray[Any, np.
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=20000)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--rows", type=int, default=10000)
+    parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
