@@ -74,6 +74,7 @@ CASES = [
 ] + [
     *(("vector_words", "deep", (), search) for search in ("ruled", "beam", "ruled sample")),
     ("words", "tied", (), "beam"),
+    ("bytes", "lstm", (), "ruled"),
 ]
 """Of `vector_words` more are read, in a prompt, than answered."""
 

@@ -412,6 +412,18 @@ class Build:
             model = self._answering(strategy, generate)
         return predict(model, rows, batch, seed)
 
+    def perplexity(self, text: str) -> dict[str, float]:
+        """The perplexity of a text, of a language model, and bits for each token, character and
+        byte, as `rnnspec evaluate --text` measures them: each token but the first is answered from
+        all before it.
+
+        Raises RnnspecError for a build that answers no next token of a text, and DataError for a
+        text of less than two tokens.
+        """
+        from rnnspec.evaluate.perplexity import perplexity_of
+
+        return perplexity_of(self._current(), text).values()
+
     def evaluate(
         self,
         rows: Any = None,

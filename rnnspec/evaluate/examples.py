@@ -18,6 +18,7 @@ from rnnspec.data import Batch
 from rnnspec.data.shards import FILE
 from rnnspec.evaluate.pictures import png_of
 from rnnspec.plan import Facts, Plan, nodes
+from rnnspec.plan.facts import SPACE
 from rnnspec.plan.names import first_sequence, names_of, steps_in
 
 T = TypeVar("T")
@@ -25,8 +26,6 @@ NUMBERS = 8
 """Most numbers that are shown of a vector or at the end of a series."""
 WHOLE = ("words", "chars", "tokens")
 """Kinds of text whose steps are parts of it, each as it stands there."""
-SPACE = "\u2581"
-"""Stands for a space in subwords."""
 
 
 class Kept(Generic[T]):

@@ -17,6 +17,7 @@ from typing import Any
 from rnnspec.files import FileKind
 from rnnspec.plan import Facts, NumericFacts, Plan, TextFacts, nodes
 from rnnspec.plan.facts import UNKNOWN_ID
+from rnnspec.plan.kinds import answers_ids
 from rnnspec.plan.names import END, TOKENIZER_FILE, UNKNOWN, labels_of, names_of, output_names
 from rnnspec.run.interface import INPUTS, OUTPUTS, StreamColumns, interface
 
@@ -113,6 +114,8 @@ def _of_output(node: nodes.Output, facts: Facts) -> dict[str, Any] | None:
         case nodes.TextOutput() | nodes.CtcOutput() | nodes.TransducerOutput():
             known = facts.outputs.get(node.column, facts.inputs.get(node.column))
             assert known is not None
+            if not answers_ids(node, True):
+                return None
             return {
                 "rule": "the place of each token, up to the length answered",
                 "tokens": node.kind,

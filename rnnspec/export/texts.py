@@ -16,15 +16,19 @@ from rnnspec.export.compare import DEFECT, LOST, ROUNDING_FACTOR, Figures
 from rnnspec.export.probes import Probe
 from rnnspec.plan import Facts, Plan, TextFacts
 from rnnspec.plan.copies import named
+from rnnspec.plan.facts import SPACE
+from rnnspec.plan.kinds import answers_ids
 from rnnspec.plan.names import UNKNOWN, output_names
 from rnnspec.plan.nodes import (
     FIRST_STEP,
     CopiesInput,
     NumberedOutput,
     PointerOutput,
+    TextKind,
     TextOutput,
     TokensInput,
 )
+from rnnspec.plan.written_bytes import text_of
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.search import Texts
 
@@ -89,11 +93,11 @@ def compare_texts(
 @dataclass(frozen=True, slots=True)
 class _Detokenizer:
     """How numbers become an answer: `entries` by number, higher numbers from the row's `sources`;
-    tokens of a text are joined by `glue`. The row's `prompts`, texts or lists of tokens, come
-    first. `first` is the number of step 0, where steps are answered."""
+    tokens of a text are joined by the rule of its `kind`. The row's `prompts`, texts or lists of
+    tokens, come first. `first` is the number of step 0, where steps are answered."""
 
     entries: tuple[str, ...]
-    glue: str | None
+    kind: TextKind
     prompts: list[Any]
     ids: bool
     sources: list[Sequence[str]]
@@ -105,15 +109,16 @@ class _Detokenizer:
     ) -> _Detokenizer:
         if isinstance(node, PointerOutput):
             rows = len(probe.lengths)
-            return cls((), None, [[]] * rows, True, [()] * rows, FIRST_STEP)
+            return cls((), "tokens", [[]] * rows, True, [()] * rows, FIRST_STEP)
         known = facts.outputs.get(node.column, facts.inputs.get(node.column))
         assert isinstance(known, TextFacts)
-        glue = {"words": " ", "chars": "", "tokens": None}[node.kind]
+        ids, given = answers_ids(node, ids), ids
         rows = len(probe.lengths)
-        prompts: list[Any] = [[] if glue is None else ""] * rows
+        lists_of_tokens = node.kind in ("tokens", "subwords")
+        prompts: list[Any] = [[] if lists_of_tokens else ""] * rows
         if isinstance(node, TextOutput) and node.prompt and not ids:
-            prompts = probe.feeds[node.column].tolist()
-            if glue is None:
+            prompts = probe.feeds[f"{node.column}.ids" if given else node.column].tolist()
+            if lists_of_tokens:
                 lists = zip(prompts, probe.lengths.tolist(), strict=True)
                 prompts = [tokens[:length] for tokens, length in lists]
         sources: list[Sequence[str]] = [()] * rows
@@ -124,7 +129,7 @@ class _Detokenizer:
             assert isinstance(tokens, TokensInput)
             given = probe.feeds[source.column].tolist()
             sources = [tokens.rule.tokens(source.kind, row) for row in given]
-        return cls(("", UNKNOWN, *known.vocabulary.entries), glue, prompts, ids, sources)
+        return cls(("", UNKNOWN, *known.vocabulary.entries), node.kind, prompts, ids, sources)
 
     def of_module(self, texts: Texts) -> list[RowAnswers]:
         numbers, lengths = texts.numbers.tolist(), texts.lengths.tolist()
@@ -136,12 +141,17 @@ class _Detokenizer:
     def _plain(self, numbers: list[int], row: int) -> Any:
         if self.ids:
             return numbers
-        tokens = list(named(self.entries, numbers, self.sources[row]))
         prompt = self.prompts[row]
-        if self.glue is None:
+        if self.kind == "bytes":
+            return prompt + text_of(numbers)
+        if self.kind == "subwords":
+            pieces = [self.entries[number] for number in (*prompt, *numbers)]
+            return "".join(pieces).replace(SPACE, " ").removeprefix(" ")
+        tokens = list(named(self.entries, numbers, self.sources[row]))
+        if self.kind == "tokens":
             return prompt + tokens
-        glue = self.glue if prompt and tokens else ""
-        return prompt + glue + self.glue.join(tokens)
+        glue = " " if self.kind == "words" else ""
+        return prompt + (glue if prompt and tokens else "") + glue.join(tokens)
 
     def of_file(self, got: Results, names: tuple[str, ...]) -> list[RowAnswers]:
         values = got[names[0]]
@@ -151,7 +161,7 @@ class _Detokenizer:
             lengths = got[names[1]].reshape(rows, -1).tolist()
             pairs = zip(numbers, lengths, strict=True)
             return [[n[:c] for n, c in zip(ns, cs, strict=True)] for ns, cs in pairs]
-        if self.glue is not None:
+        if self.kind != "tokens":
             return [list(row) for row in values.reshape(rows, -1).tolist()]
         lists = values.reshape(rows, -1, values.shape[-1]).tolist()
         return [[[token for token in each if token] for each in row] for row in lists]

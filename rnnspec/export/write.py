@@ -107,6 +107,11 @@ def export_onnx(
     spec, plan = variant(trained, strategy, generate)
     facts, ids = trained.facts, ids or portable
     check_batch(batch)
+    if portable and any(getattr(node, "kind", "") == "subwords" for node in plan.outputs):
+        raise ExportError(
+            "--portable answers no texts, and subwords are written as one; leave out --portable, or"
+            " --generate"
+        )
     if attention:
         _check_attention(plan)
     if alignment:

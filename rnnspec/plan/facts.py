@@ -15,6 +15,8 @@ END_ID = 0
 """The end of an answered text, and the mark before its first token. No row contains a pad, so that
 its number is free for both."""
 UNKNOWN_ID = 1
+SPACE = "\u2581"
+"""Stands for a space in subwords."""
 MOST_LOST = 1e-4
 """Largest error of rounding a feature to float32, as a share of its deviation. float32 has 24 bits:
 a feature with a mean of 3,000 deviations is above it. A column above it stays float64 until it has

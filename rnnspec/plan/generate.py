@@ -24,10 +24,10 @@ def generation(plan: nodes.Plan, search: nodes.Search) -> nodes.Plan:
         )
     (end,) = ends
     prompt = next(n for n in plan.inputs if n.column == end.column)
-    if not isinstance(prompt, nodes.TokensInput) or prompt.kind not in ("words", "chars", "tokens"):
+    if not isinstance(prompt, nodes.TokensInput):
         raise ExportError(
             f"{plan.name} reads {end.column!r} as what cannot be put together again; train a model"
-            " that reads it as words, tokens or chars"
+            " that reads it as words, tokens, chars, bytes or subwords"
         )
     _check_steps(plan, prompt)
     others = _under(plan, end, prompt)

@@ -106,8 +106,14 @@ def _with_text(node: nodes.PositionOutput, name: str, ids: bool, attention: bool
 
 
 def _with_scores(node: nodes.TextOutput, name: str, ids: bool, attention: bool) -> Names:
-    answer = (f"{name}.ids", f"{name}.lengths") if ids else (name,)
+    answer = (f"{name}.ids", f"{name}.lengths") if answers_ids(node, ids) else (name,)
     return (*answer, f"{name}.scores", *((f"{name}.attention",) if attention else ()))
+
+
+def answers_ids(node: nodes.WrittenOutput, ids: bool) -> bool:
+    """Whether a text is answered as numbers, in a file with `ids`: a model of subwords, whose texts
+    are read as numbers always, answers texts."""
+    return ids and node.kind != "subwords"
 
 
 def _with_alignment(node: nodes.AlignedOutput, name: str, ids: bool, attention: bool) -> Names:

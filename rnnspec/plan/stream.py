@@ -449,6 +449,11 @@ def _text(reading: _Reading, node: nodes.TextOutput) -> States:
     search, name = node.search, node.name
     if not node.prompt:
         return ()
+    if node.kind in ("bytes", "subwords"):
+        raise CannotStream(
+            f"is written in {node.kind}, and a chunk may end within a character or a word; export"
+            " it without --stream, or train a model of chars or words"
+        )
     if isinstance(search, nodes.Beam) and search.width > 1:
         raise CannotStream("is found in a beam of whole texts; add --strategy greedy or sample")
     if search.no_repeat > 1:

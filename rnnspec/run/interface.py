@@ -30,7 +30,7 @@ from pydantic import TypeAdapter
 from rnnspec.data.audio import AudioReading
 from rnnspec.plan import Facts, Plan, nodes
 from rnnspec.plan.copies import copied_column
-from rnnspec.plan.kinds import INPUT_TRAITS
+from rnnspec.plan.kinds import INPUT_TRAITS, answers_ids
 from rnnspec.plan.names import (
     answer_name,
     draws,
@@ -408,7 +408,7 @@ def _path(plan: Plan, node: nodes.ChainOutput, facts: Facts, ids: bool) -> Outpu
 def _text(plan: Plan, node: nodes.WrittenOutput, facts: Facts, ids: bool) -> OutputColumn:
     return OutputColumn(
         node.column,
-        "ids" if ids else "tokens" if node.kind == "tokens" else "text",
+        "ids" if answers_ids(node, ids) else "tokens" if node.kind == "tokens" else "text",
         node.size,
         name=_name(plan, node),
         n_best=node.search.n_best,

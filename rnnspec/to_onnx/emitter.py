@@ -112,11 +112,12 @@ class Emitter:
         self._shared.initializers[name] = tensor
         return name
 
-    def strings(self, name: str, value: Sequence[str]) -> str:
-        """An initializer `[len(value)]` of texts."""
+    def strings(self, name: str, value: Sequence[str | bytes]) -> str:
+        """An initializer `[len(value)]` of texts, or of parts of their UTF-8."""
         name = self.name(name)
+        encoded = [v if isinstance(v, bytes) else v.encode() for v in value]
         self._shared.initializers[name] = TensorProto(
-            name=name, data_type=STRING, dims=[len(value)], string_data=[v.encode() for v in value]
+            name=name, data_type=STRING, dims=[len(value)], string_data=encoded
         )
         return name
 

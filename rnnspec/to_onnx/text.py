@@ -9,7 +9,8 @@ import numpy as np
 
 from rnnspec.plan import nodes
 from rnnspec.plan.copies import copied_column
-from rnnspec.plan.facts import END_ID, TextFacts
+from rnnspec.plan.facts import END_ID, SPACE, TextFacts
+from rnnspec.plan.kinds import answers_ids
 from rnnspec.plan.names import UNKNOWN, answer_name, first_sequences
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.copying import ExtendedVocabulary
@@ -22,8 +23,9 @@ from rnnspec.to_onnx.search import beam, greedy
 from rnnspec.to_onnx.search.loop import ANSWER, SearchResult, Task, limits_of
 from rnnspec.to_onnx.search.prompt import search_start
 from rnnspec.to_onnx.search.writing import write_on
+from rnnspec.to_onnx.written_bytes import byte_pieces, decoded
 
-GLUE: Mapping[nodes.TextKind, str] = {"words": " ", "chars": ""}
+GLUE: Mapping[nodes.TextKind, str] = {"words": " ", "chars": "", "bytes": "", "subwords": ""}
 """What stands between the tokens of a text, by kind; a list of tokens is not joined."""
 
 
@@ -53,7 +55,7 @@ def answer_text(
     if isinstance(node, nodes.AlignedOutput):
         keep_written(low, node, found)
     several: list[Extent] = [BATCH, count] if count > 1 else [BATCH]
-    if low.ids:
+    if answers_ids(node, low.ids):
         doc = f"numbers of the tokens answered, {END_ID} past the end"
         if isinstance(node, nodes.TextOutput) and node.copies:
             column = copied_column(low.plan, node)
@@ -65,7 +67,8 @@ def answer_text(
         tokens = _tokens(low, node, found)
         output(low, tokens, name, STRING, [*several, ANSWER], 'tokens, "" past the end')
     else:
-        text = _joined(low, node, found, several)
+        own = _OWN.get(node.kind, _joined)
+        text = own(low, node, found, several)
         doc = "the text answered"
         if goes_on(low, node):
             text, doc = _behind_chunks(low, node, found, text), "what the chunk adds to the text"
@@ -242,6 +245,59 @@ def _joined(
     if isinstance(node, nodes.TextOutput) and node.prompt and not goes_on(low, node):
         begun = _after_prompt(low, node, begun, glue, len(shape))
     return end_to_end(emit, begun, by_step, later, shape, name)
+
+
+def _of_bytes(
+    low: Lowering, node: nodes.WrittenOutput, found: SearchResult, shape: list[Extent]
+) -> str:
+    """The prompt, then the bytes answered as UTF-8."""
+    emit, name, rank = low.emit, f"{node.name}.text", len(shape)
+    by_step = emit.transpose(found.numbers, [rank, *range(rank)], f"{name}.numbers")
+    by_step = decoded(emit, by_step, rank + 1, f"{name}.bytes")
+    pieces = emit.strings(f"{name}.entries", byte_pieces())
+    first = emit.op("Gather", [by_step, emit.integer(0)], f"{name}.first.numbers")
+    begun = emit.op("Gather", [pieces, first], f"{name}.first")
+    assert isinstance(node, nodes.TextOutput), "bytes are written on from a prompt"
+    begun = _after_prompt(low, node, begun, "", rank)
+    return end_to_end(emit, begun, by_step, pieces, shape, name)
+
+
+def _of_subwords(
+    low: Lowering, node: nodes.WrittenOutput, found: SearchResult, shape: list[Extent]
+) -> str:
+    """What the numbers of the prompt and of the answer stand for. The first of all begins without
+    a space: it is looked up behind the others."""
+    assert isinstance(node, nodes.TextOutput), "subwords are written on from a prompt"
+    emit, name, rank = low.emit, f"{node.name}.text", len(shape)
+    plain = [entry.replace(SPACE, " ") for entry in _entries(low, node)]
+    pieces = [*plain, *(entry.removeprefix(" ") for entry in plain)]
+    tokens = low.steps(node.prompt)
+    lengths = emit.unsqueeze(tokens.lengths.name, 0, f"{name}.lengths")
+    extent = emit.squeeze(emit.extent(tokens.name, 0, f"{name}.extent"), 0, f"{name}.steps")
+    places = emit.unsqueeze(emit.range(extent, f"{name}.range"), 1, f"{name}.places")
+    own = emit.op("Less", [places, lengths], f"{name}.own")
+    given = emit.op("Where", [own, tokens.name, emit.integer(END_ID)], f"{name}.given")
+    by_step = emit.transpose(found.numbers, [rank, *range(rank)], f"{name}.numbers")
+    if rank > 1:
+        given = emit.unsqueeze(given, 2, f"{name}.given.each")
+        answers = emit.op("Shape", [by_step], f"{name}.answers", start=2, end=3)
+        times = emit.concat([emit.integers(1, 1), answers], 0, f"{name}.times")
+        given = emit.op("Tile", [given, times], f"{name}.given.all")
+    whole = emit.concat([given, by_step], 0, f"{name}.whole.numbers")
+    some = emit.op("Greater", [whole, emit.integer(END_ID)], f"{name}.some")
+    some = emit.op("Cast", [some], f"{name}.some.number", to=INT64)
+    count = emit.op("CumSum", [some, emit.integer(0)], f"{name}.count")
+    is_first = emit.op("Equal", [count, emit.integer(1)], f"{name}.is_first")
+    behind = emit.op("Add", [whole, emit.integer(len(plain))], f"{name}.behind")
+    whole = emit.op("Where", [is_first, behind, whole], f"{name}.looked_up")
+    texts = emit.strings(f"{name}.entries", pieces)
+    first = emit.op("Gather", [whole, emit.integer(0)], f"{name}.first.numbers")
+    begun = emit.op("Gather", [texts, first], f"{name}.first")
+    return end_to_end(emit, begun, whole, texts, shape, name)
+
+
+_OWN = {"bytes": _of_bytes, "subwords": _of_subwords}
+"""Kinds of text that are put together by rules of their own."""
 
 
 def end_to_end(

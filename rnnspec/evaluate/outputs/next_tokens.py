@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from rnnspec.errors import RnnspecError
-from rnnspec.evaluate.examples import Drawn, joined
+from rnnspec.evaluate.examples import WHOLE, Drawn, joined
 from rnnspec.evaluate.outputs.kind import MeasuredBatch
 from rnnspec.plan.generate import generation
 from rnnspec.plan.nodes import ClassOutput, Greedy, Sample, TokensInput
+from rnnspec.plan.written_bytes import text_of
 from rnnspec.report.model import Generated, Generation, Section
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Inputs
@@ -22,9 +23,9 @@ from rnnspec.to_torch.search import Texts
 Prompt = tuple[Inputs, tuple[str, ...]]
 """The beginning of a row, and its tokens, as they stand in the file where that is known."""
 PROMPTS = 3
-PROMPT = {"chars": 30, "words": 6, "tokens": 6}
+PROMPT = {"chars": 30, "words": 6, "tokens": 6, "bytes": 30, "subwords": 8}
 """Most tokens of a prompt, by kind."""
-WRITTEN = {"chars": 250, "words": 60, "tokens": 60}
+WRITTEN = {"chars": 250, "words": 60, "tokens": 60, "bytes": 250, "subwords": 80}
 """Most tokens written."""
 STRATEGIES = (("greedy", Greedy()), ("drawn at temperature 0.8", Sample(temperature=0.8)))
 
@@ -79,8 +80,12 @@ class NextExamples:
             if key == self.prompt.key:
                 count = min(PROMPT[self.prompt.kind], max(1, int(length[0]) // 2))
                 value, length = value[:, :count], np.minimum(length, count)
-                tokens = tuple(self.read[n] for n in value[0].tolist())
-                if measured.batch.raw is not None:
+                numbers = value[0].tolist()
+                if self.prompt.kind == "bytes":
+                    tokens = (text_of(numbers),)
+                else:
+                    tokens = tuple(self.read[n] for n in numbers)
+                if measured.batch.raw is not None and self.prompt.kind in WHOLE:
                     tokens = (measured.batch.raw.input(key, row) or tokens)[:count]
             found[key] = (torch.from_numpy(value), torch.from_numpy(length))
         return found, tokens
@@ -91,8 +96,13 @@ class NextExamples:
         (texts,) = model.answers(inputs, seeds=torch.tensor([seed])).values()
         assert isinstance(texts, Texts)
         kind = self.prompt.kind
-        before = joined(kind, begun)
-        after = joined(kind, [self.names[n] for n in best(texts)[0]])
+        before, numbers = joined(kind, begun), best(texts)[0]
+        if kind == "bytes":
+            return Generation(before, text_of(numbers), how)
+        named = [self.names[n] for n in numbers]
+        if kind == "subwords":
+            return Generation(before, joined(kind, [*begun, *named])[len(before) :], how)
+        after = joined(kind, named)
         gap = "" if kind == "chars" or not after else " "
         return Generation(before + gap, after, how)
 

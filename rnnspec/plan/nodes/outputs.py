@@ -30,7 +30,7 @@ from rnnspec.plan.nodes.search import (
 )
 from rnnspec.spec.distributions import DistributionName
 
-TextKind = Literal["words", "chars", "tokens"]
+TextKind = Literal["words", "chars", "tokens", "bytes", "subwords"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +204,14 @@ class TextOutput(OutputNode):
     """The text that a decoder over tokens answers, found by `search`.
 
     Scores `[B, U, size]`; number 0 is the end of the text, `plan.facts.END_ID`. `words` are joined
-    by U+0020, `chars` by nothing, `tokens` stay apart.
+    by U+0020, `chars` by nothing, `tokens` stay apart. `bytes`, which begin with a prompt, are
+    UTF-8, with U+FFFD for what is broken (`rnnspec.plan.written_bytes`); `subwords`, which do too,
+    are joined by nothing, each U+2581 in them is U+0020, and a first one is left out.
 
     With `prompt`, a `TokensInput`, the tokens of the prompt are read before the first step of the
     search: after the mark, or at once in a decoder with `whole_prompt` unless there are none.
     Steps, scores and token numbers begin after the prompt; an answered text begins with the prompt,
-    unchanged.
+    unchanged (of subwords with what their numbers stand for).
 
     With `copies`, a `CopiesInput` of T steps, scores are `[B, U, size + T]`; number `size` + j is
     the token at step j of the row's source, unchanged.
