@@ -134,7 +134,7 @@ def test_what_cannot_be_written_on_is_refused_with_a_sentence(prompt: str, besid
     target = [{"column": prompt, "as": "next"}]
     plan, _ = plan_of(spec_data("N:N", [prompt, *filter(None, [beside])], target))
     kind = prompt.removeprefix("ruled_").removeprefix("vector_")
-    if kind in ("words", "tokens", "chars") and beside not in SEQUENCES:
+    if kind in ("words", "tokens", "chars", "bytes") and beside not in SEQUENCES:
         assert generation(plan, SEARCHES["greedy"]).outputs[0].column == prompt
         return
     with pytest.raises(ExportError) as caught:
@@ -142,7 +142,7 @@ def test_what_cannot_be_written_on_is_refused_with_a_sentence(prompt: str, besid
     said = str(caught.value)
     if prompt == "spelled" and beside not in SEQUENCES:
         assert "train a model without 'spelling'" in said
-    elif kind in ("words", "spelled", "tokens", "chars"):
+    elif kind in ("words", "spelled", "tokens", "chars", "bytes"):
         assert f"reads {beside!r} beside {prompt!r} at each step" in said
         assert f"train a model whose only input of steps is {prompt!r}" in said
     else:
