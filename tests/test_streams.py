@@ -21,6 +21,7 @@ from rnnspec.export import export_onnx
 from rnnspec.export.parity import Parity
 from rnnspec.export.probes import probes
 from rnnspec.plan import resolve
+from rnnspec.plan.portable import check_portable
 from rnnspec.plan.stream import Lag, stream_of
 from rnnspec.run import Model
 from rnnspec.run.stream import Stream
@@ -28,7 +29,17 @@ from rnnspec.spec import Spec
 from rnnspec.store.folder import Trained
 from rnnspec.to_onnx.chunks import Chunks
 from tests import ctc, decoders, layers, random_builds
-from tests.kinds import HORIZON, PICTURES, SEQUENCES, SOUNDS, STATICS, facts_of, output, spec_data
+from tests.kinds import (
+    HORIZON,
+    PICTURES,
+    SEQUENCES,
+    SOUNDS,
+    STATICS,
+    facts_of,
+    output,
+    plan_of,
+    spec_data,
+)
 from tests.layers import PLANS
 from tests.models import frames_facts, random_weights
 
@@ -130,7 +141,7 @@ def test_one_step_at_a_time(name: str, tmp_path: Path) -> None:
 STEPWISE = spec_data(
     "N:N",
     ["frames", "category"],
-    [output("tags"), output("out_frames")],
+    [output("tags"), output("out_frames"), output("out_laplace_frames")],
     [
         {"conv": 4, "size": 3, "causal": True, "name": "c"},
         {"dense": 4, "reads": ["input"], "name": "d"},
@@ -161,6 +172,17 @@ def test_what_does_not_answer_each_step_at_once(
     data = spec_data("N:1", [kind], [output("class")], [*layers, rnn])
     with pytest.raises(ExportError, match=reason):
         streamed(trained(data), tmp_path, step=True)
+
+
+def test_intervals_are_streamed_and_draws_of_steps_are_not() -> None:
+    """Nor does either run everywhere."""
+    plan, _ = plan_of(spec_data("N:N", ["frames"], [output("out_count_frames")]))
+    with pytest.raises(ExportError, match="by the number of the step in the whole row"):
+        stream_of(plan)
+    with pytest.raises(ExportError, match="intervals of column 'out_count_frames' are made in"):
+        check_portable(plan)
+    plan, _ = plan_of(spec_data("N:N", ["frames"], [output("out_laplace_frames")]))
+    assert stream_of(plan).states
 
 
 @pytest.mark.parametrize("kind", SERIES)
