@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.nn import functional as F
@@ -199,5 +200,7 @@ def test_a_file_without_weights_is_measured_with_a_note(tmp_path: Path) -> None:
     assert not found.warnings
     plain = build.evaluate([{key: row[key] for key in ("text", "kind")} for row in rows])
     assert "has no column 'count', so every row counts the same in the loss" in plain.warnings[0]
+    of_frame = build.evaluate(pd.DataFrame(rows)[["text", "kind"]])
+    assert of_frame.metrics == plain.metrics and len(of_frame.warnings) == 1
     assert plain.metrics["accuracy"] == found.metrics["accuracy"]
     assert plain.metrics["loss"] != pytest.approx(found.metrics["loss"])

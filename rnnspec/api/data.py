@@ -20,6 +20,8 @@ from rnnspec.spec.metrics import distribution_of
 FILES = ("audio", "image", "video")
 """Inputs whose cells may be paths."""
 PARTS = ("train", "valid")
+MEASURED = "rows"
+"""The name of the file of rows that are measured, which need no weights."""
 FOLDER = ".rows"
 """Folder beside the builds in which rows that came from memory are kept, as JSON lines."""
 Data = Mapping[str, Any]
@@ -40,10 +42,20 @@ def row_file(spec: Spec, rows: Any, folder: Path, name: str, others: Sequence[st
     """The rows as a file in `folder`, with `others` of their columns beside those of the spec.
     Raises DataError, with the number of the row from 1, and without the name of the data."""
     columns = list(dict.fromkeys([*columns_of(spec), *others]))
+    weight = spec.data.weight
+    if name == MEASURED and weight is not None and _lacks(rows, weight):
+        columns.remove(weight)
     paths = [each.column for each in spec.data.inputs if getattr(each, "as_", "") in FILES]
     found = memory_rows(rows, columns).rows()
     chosen = ({name: row[name] for name in columns if name in row} for row in found)
     return written_rows(chosen, folder, name, paths)
+
+
+def _lacks(rows: Any, column: str) -> bool:
+    """Whether rows have columns, and this is none of them."""
+    names = rows if isinstance(rows, Mapping) else getattr(rows, "columns", None)
+    names = getattr(rows, "column_names", names)
+    return names is not None and column not in list(names)
 
 
 def with_data(
@@ -89,6 +101,6 @@ def rows_of(spec: Spec, rows: Any, folder: Path, others: Sequence[str] = ()) -> 
     if isinstance(rows, str | os.PathLike):
         yield Path(rows)
         return
-    file = row_file(spec, rows, folder, "rows", others)
+    file = row_file(spec, rows, folder, MEASURED, others)
     with told_by_row({file: "the rows"}):
         yield file
