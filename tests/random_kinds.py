@@ -91,7 +91,8 @@ def kind_specs(draw: Draw) -> dict[str, Any]:
 
 def _whole(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The outputs that answer whole rows."""
-    return [each for each in outputs if each["as"] in ("class", "labels", "number", "vector")]
+    kinds = ("class", "ordinal", "labels", "number", "vector")
+    return [each for each in outputs if each["as"] in kinds]
 
 
 def _branched(draw: Draw, data: dict[str, Any]) -> dict[str, Any]:
