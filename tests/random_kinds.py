@@ -83,7 +83,8 @@ def kind_specs(draw: Draw) -> dict[str, Any]:
     if cardinality == "N:1" or _whole(outputs):
         more["pooling"] = draw(st.sampled_from(POOLINGS))
     stack = _stack(draw, own, forward=ahead)
-    if all("cell" in layer for layer in stack) and sequences != ["series"] and draw(st.booleans()):
+    own_steps = sequences != ["series"] and not any(each in SOUNDS for each in sequences)
+    if all("cell" in layer for layer in stack) and own_steps and draw(st.booleans()):
         outputs += [output(kind) for kind in _some(draw, POINTED)[:2]]
     data = spec_data(cardinality, [*sequences, *names], outputs, stack, **more)
     return _branched(draw, _finished(draw, data, own))
