@@ -52,6 +52,10 @@ HERE = {"missing", "scale", "known", "elapsed"}
 ELSEWHERE = {
     "observed": "test_forecast_units.py",
     "transform": "test_forecast_units.py",
+    "lags": "test_lags.py",
+    "of": "test_nested.py",
+    "encoder": "test_nested.py",
+    "unknown": "test_forecast_units.py",
     "encode": "test_calendar.py",
     "join": "test_conformance_cardinalities.py",
     "embed": "test_conformance_cardinalities.py",
