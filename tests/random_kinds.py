@@ -49,6 +49,7 @@ POOLINGS = ["last", "mean", "max", "attention"]
 DISTRIBUTIONS: list[Any] = [
     "point", "gaussian", "student_t", "negative_binomial", {"quantiles": [0.2, 0.5, 0.7]},
 ]  # fmt: skip
+DENSITIES = ["gaussian", "student_t", "negative_binomial"]
 
 
 @st.composite
@@ -162,6 +163,9 @@ def forecast_specs(draw: Draw) -> dict[str, Any]:
     stack, more = _stack(draw, own, forward=False), dict[str, Any]()
     if draw(st.booleans()):
         more["decoder"] = draw(bodies(own, stack, width_of(stack[-1], own)))
+        densities = [each["distribution"] in DENSITIES for each in targets]
+        if all(densities) and draw(st.booleans()):
+            targets = [{**each, "paths": 3} for each in targets]
     elif draw(st.booleans()):
         more["pooling"] = draw(st.sampled_from(["mean", "max", "attention"]))
     names = [*series, *_several(draw, STATICS, 2)]

@@ -207,7 +207,8 @@ def test_forecasts(kind: str, decoder: Any, tmp_path: Path) -> None:
 
 def test_forecasts_of_several_series_by_one_decoder(tmp_path: Path) -> None:
     names = ["series", "known_series"]
-    ahead = [{"column": name, "as": "forecast", "horizon": HORIZON} for name in names]
+    law: dict[str, Any] = {"distribution": "gaussian", "paths": 4}
+    ahead = [{"column": name, "as": "forecast", "horizon": HORIZON, **law} for name in names]
     decoder = {"layers": [{"cell": "gru", "units": 4}]}
     streamed(trained(spec_data("N:M", names, ahead, decoder=decoder)), tmp_path)
 

@@ -21,10 +21,10 @@ def interval_of(node: ForecastOutput, parameters: Array) -> tuple[str, Array, Ar
     `parameters` `[B, H, k]` in the units of the data. For quantiles, the lowest and the highest.
     For distributions, the widest of `intervals`, or from 0.1 to 0.9. NaN where a parameter is.
     """
-    if node.distribution == "point":
+    if node.answered.name == "point":
         return None
     name = f"{100 * nominal_coverage(node):.6g} % band"
-    if node.distribution == "quantiles":
+    if node.answered.name == "quantiles":
         if len(node.quantiles) < 2:
             return None
         return name, parameters[..., 0], parameters[..., -1]

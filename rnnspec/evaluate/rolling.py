@@ -183,7 +183,7 @@ def _names(node: ForecastOutput) -> list[str]:
     """The names of the columns of an output."""
     column = node.column
     parts = [f"{column}.q{quantile:g}" for quantile in node.quantiles]
-    if not parts and node.distribution != "point":
+    if not parts and node.answered.name != "point":
         parts = [f"{column}.lower", f"{column}.upper"]
     return [column, f"{column}.forecast", *parts]
 

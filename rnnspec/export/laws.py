@@ -102,6 +102,20 @@ def _units_of_logs(
     return np.asarray(told_by_module(node, expected) * np.maximum(scale, far))
 
 
+def units_of_draws(
+    node: ForecastOutput, facts: Facts, drawn: Array, moments: Array | None
+) -> Array:
+    """What differences of draws `[B, S, H]` are measured in: as of numbers that are answered."""
+    values = node.law.traits.values
+    if values == "shares":
+        return np.ones_like(drawn)
+    centre, scale = scaling_of(node, facts, moments)
+    far = np.abs(drawn - centre)
+    if values == "numbers":
+        return np.asarray(np.maximum(scale, far))
+    return np.maximum(1.0 if values == "counts" else np.finfo(np.float32).tiny, np.abs(drawn))
+
+
 def units_of_frames(node: FramesOutput, facts: Facts, expected: Array) -> Array:
     """As of numbers without a distribution."""
     centre, scale = scaling_of(node, facts, None)

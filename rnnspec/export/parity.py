@@ -18,6 +18,7 @@ from rnnspec.export.intervals import compare_intervals
 from rnnspec.export.paths import PathAnswers, compare_paths
 from rnnspec.export.positions import compare_positions
 from rnnspec.export.probes import Batch, Probe
+from rnnspec.export.sample_paths import Asked, compare_sampled
 from rnnspec.export.texts import Question, compare_texts
 from rnnspec.plan import Facts
 from rnnspec.plan.names import output_names
@@ -111,6 +112,12 @@ def prove(
                 assert isinstance(one, Positions) and isinstance(other, Positions)
                 told = [got[name] for name in output_names(model.plan, node, ids)]
                 figures += compare_positions(node, probe.lengths, one, other, told)
+                continue
+            if isinstance(node, ForecastOutput) and node.paths:
+                given, precise_given = (inputs_of(each, probe.batch) for each in (model, exact))
+                seeds = torch.from_numpy(probe.seeds)
+                asked_of = Asked(model, exact, given, precise_given, seeds)
+                figures += compare_sampled(asked_of, node, facts, got)
                 continue
             assert isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor)
             moments = exact.moments(node.column, inputs_of(exact, probe.batch))

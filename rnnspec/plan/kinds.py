@@ -121,9 +121,7 @@ def _with_alignment(node: nodes.AlignedOutput, name: str, ids: bool, attention: 
     return (*answer, f"{name}.scores", *((f"{name}.alignment",) if attention else ()))
 
 
-def _with_parts(
-    node: nodes.ForecastOutput | nodes.NumericOutput, name: str, ids: bool, attention: bool
-) -> Names:
+def _with_parts(node: nodes.NumericOutput, name: str, ids: bool, attention: bool) -> Names:
     parts = (*(part.name for part in node.law.parts), *beside(node))
     return (name, *(f"{name}.{part}" for part in parts))
 
@@ -132,6 +130,15 @@ def beside(node: nodes.ForecastOutput | nodes.NumericOutput) -> Names:
     """What is answered of a distribution beside its parameters, by the ends of the names."""
     bounds = ("lower", "upper") if node.intervals else ()
     return (*bounds, *(("samples",) if node.samples else ()))
+
+
+def _ahead(node: nodes.ForecastOutput, name: str, ids: bool, attention: bool) -> Names:
+    parts = (*(part.name for part in node.answered.parts), *beside(node))
+    return (
+        name,
+        *(f"{name}.{part}" for part in parts),
+        *((f"{name}.paths",) if node.paths else ()),
+    )
 
 
 def _with_lengths(node: nodes.FramesOutput, name: str, ids: bool, attention: bool) -> Names:
@@ -154,6 +161,6 @@ OUTPUT_TRAITS: Mapping[type[nodes.Output], OutputTraits] = {
     nodes.TextOutput: OutputTraits(lambda node: "", _with_scores),
     nodes.CtcOutput: OutputTraits(lambda node: "", _with_alignment),
     nodes.TransducerOutput: OutputTraits(lambda node: "", _with_alignment),
-    nodes.ForecastOutput: OutputTraits(lambda node: ".forecast", _with_parts),
+    nodes.ForecastOutput: OutputTraits(lambda node: ".forecast", _ahead),
     nodes.FramesOutput: OutputTraits(lambda node: "", _with_lengths),
 }

@@ -95,6 +95,8 @@ def later_name(plan: Plan, node: Output) -> str:
 
 def draws(node: Output) -> bool:
     """Whether an answer, or some of it, is drawn at random, with the row's own seed."""
+    if isinstance(node, ForecastOutput) and node.paths:
+        return True
     if isinstance(node, NumericOutput | ForecastOutput):
         return node.samples > 0
     return isinstance(node, SearchedOutput) and isinstance(node.search, Sample)

@@ -36,6 +36,7 @@ from rnnspec.spec.distributions import (
     MixtureDistribution,
     QuantilesDistribution,
     censored_by,
+    paths_of,
 )
 from rnnspec.spec.outputs import Distributed, Headed, StepOutput
 from rnnspec.spec.stack import unequal_tied
@@ -113,14 +114,14 @@ def forecast_output(
 ) -> ForecastOutput:
     """The output of a forecast, scaled like its past."""
     past = next(n for n in nodes if isinstance(n, SeriesInput) and n.column == target.column)
-    law = _law(target.distribution)
+    law, paths = _law(target.distribution), paths_of(target.paths)
     return ForecastOutput(
         name=f"output.{target.column}",
         source=source,
         column=target.column,
         horizon=target.horizon,
         distribution=law.name,
-        quantiles=law.quantiles,
+        quantiles=law.quantiles if paths is None else paths.quantiles,
         scaled=past.scaled,
         moments=past.moments,
         double=past.double,
@@ -128,6 +129,7 @@ def forecast_output(
         components=law.components,
         intervals=target.intervals,
         samples=target.samples or 0,
+        paths=0 if paths is None else paths.samples,
     )
 
 

@@ -23,7 +23,13 @@ from rnnspec.reference.frames import Writer, raw_frames, written
 from rnnspec.reference.functions import Array, Arrays
 from rnnspec.reference.inputs import Reading, Row, read
 from rnnspec.reference.layers import LAYERS
-from rnnspec.reference.outputs import answer_of, forecast_of, raw_forecast
+from rnnspec.reference.outputs import (
+    answer_of,
+    forecast_of,
+    quantiles_over,
+    raw_forecast,
+    sampled_paths,
+)
 from rnnspec.reference.positions import choice_scores, position_of
 from rnnspec.reference.search import Hypothesis, Task, find, most_steps
 
@@ -49,9 +55,10 @@ def answers(
     """The answers to rows (`rnnspec.reference.inputs.Row`), by output column.
 
     Probabilities `[B, classes]` or `[B, labels]`; numbers `[B, width]` and the parameters
-    `[B, H, k]` of a forecast in the units of the data; with steps a list of `[T, ...]`, one per
-    row; for chains of labels a list of `Path`, for positions of `Position`, for frames that a
-    decoder writes of `Frames`, and for texts of `Text`, drawn with `seeds` (None: 0).
+    `[B, H, k]` of a forecast in the units of the data, or the quantiles over its paths; with steps
+    a list of `[T, ...]`, one per row; for chains of labels a list of `Path`, for positions of
+    `Position`, for frames that a decoder writes of `Frames`, and for texts of `Text`. What is drawn
+    is drawn with `seeds` (None: 0).
     """
     exact = exact_weights(plan, weights)
     row_seeds = seeds or [0] * len(rows)
@@ -149,6 +156,11 @@ def _answer(plan: Plan, weights: Arrays, row: Row, seed: int) -> dict[str, Any]:
                 found[out.column] = _aligned(out, values[out.source])
             case nodes.TransducerOutput():
                 found[out.column] = _written(transducer.Joint(plan, out, weights, values))
+            case nodes.ForecastOutput() if out.paths:
+                decoder = plan.node(out.source)
+                assert isinstance(decoder, nodes.Decoder)
+                paths = sampled_paths(plan, decoder, weights, values, seed)[out.column]
+                found[out.column] = quantiles_over(paths, out.quantiles)
             case nodes.ForecastOutput():
                 raw = raw_forecast(plan, out, weights, values)
                 found[out.column] = forecast_of(out, weights, values, raw)

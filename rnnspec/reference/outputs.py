@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 import numpy as np
 
 from rnnspec.plan import Plan, nodes
+from rnnspec.plan.nodes.quantiles import SEED_STRIDE, uniforms
 from rnnspec.reference.decode import Body, DecoderState
-from rnnspec.reference.distributions import answer, parameters_of
+from rnnspec.reference.distributions import answer as point
+from rnnspec.reference.distributions import parameters_of
 from rnnspec.reference.functions import Array, Arrays, sigmoid, softmax
 from rnnspec.reference.inputs import scaling
+from rnnspec.reference.quantiles import draws, uniform_draws
 
 
 def answer_of(
@@ -53,7 +56,8 @@ def raw_forecast(
         raw, state = body.advance(previous, state)
         found.append(raw)
         for place, end in enumerate(ends if _is_fed(decoder) else ()):
-            answer = point_of(end, forecast_of(end, weights, values, own_raw(end, raw)[None]))[0]
+            own = forecast_of(end, weights, values, own_raw(end, raw)[None])
+            answer = point(end.law, own)[0, 0]
             true = (truths or {}).get(end.column)
             if true is not None and not np.isnan(true[number]):
                 answer = true[number]
@@ -64,6 +68,34 @@ def raw_forecast(
 def _is_fed(decoder: nodes.Decoder) -> bool:
     first = decoder.body[0]
     return isinstance(first, nodes.PreviousNumber) and first.fed
+
+
+def sampled_paths(
+    plan: Plan, decoder: nodes.Decoder, weights: Arrays, values: Arrays, seed: int
+) -> dict[str, Array]:
+    """The paths `[S, H]` of each forecast of a decoder, in the units of the data."""
+    ends, places = forecasts_of(plan, decoder), [each.name for each in plan.outputs]
+    body, many = Body(plan, decoder, weights, values), ends[0].paths
+    found = {end.column: np.zeros((many, decoder.steps)) for end in ends}
+    for path in range(many):
+        state, previous = DecoderState(), last_values(decoder, values)
+        for step in range(decoder.steps):
+            raw, state = body.advance(previous, state)
+            for place, end in enumerate(ends):
+                own = seed + (places.index(end.name) + 1) * SEED_STRIDE
+                own = (own + 2**63) % 2**64 - 2**63  # as int64
+                count = uniforms(end.law)
+                uniform = uniform_draws(own, (step * many + path) * count, (1, count))
+                (parameters,) = forecast_of(end, weights, values, own_raw(end, raw)[None])
+                drawn = float(draws(end.law, parameters, uniform)[0, 0])
+                found[end.column][path, step] = drawn
+                previous[place] = to_scale(end, weights, values, drawn)
+    return found
+
+
+def quantiles_over(paths: Array, probabilities: Sequence[float]) -> Array:
+    """The quantiles `[H, Q]` over paths `[S, H]`."""
+    return np.moveaxis(np.quantile(paths, probabilities, axis=0), 0, -1)
 
 
 def forecasts_of(plan: Plan, decoder: nodes.Decoder) -> list[nodes.ForecastOutput]:
@@ -102,4 +134,4 @@ def _unlogged(node: nodes.ForecastOutput, values: Array) -> Array:
 
 def point_of(node: nodes.ForecastOutput, parameters: Array) -> Array:
     """The answer `[H]` of each step ahead."""
-    return answer(node.law, parameters)[..., 0]
+    return point(node.answered, parameters)[..., 0]

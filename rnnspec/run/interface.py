@@ -424,7 +424,7 @@ def _forecast(plan: Plan, node: nodes.ForecastOutput, facts: Facts, ids: bool) -
         node.horizon,
         name=_name(plan, node),
         quantiles=node.quantiles,
-        parts=tuple(part.name for part in node.law.parts),
+        parts=tuple(part.name for part in node.answered.parts),
         drawn=draws(node),
         double=node.double,
         intervals=node.intervals,

@@ -332,6 +332,7 @@ CHECKS: tuple[Check, ...] = (
     Check(check_forecast.logarithms_are_of_forecasts, (*_INPUT, *_OUTPUT, check_data.SERIES)),
     Check(check_forecast.residuals_have_a_season, (*_INPUT, *_OUTPUT, check_data.SERIES)),
     Check(check_forecast.lags_are_of_forecasts, (*_INPUT, *_OUTPUT)),
+    Check(check_forecast.paths_have_a_density, (*_OUTPUT, _DECODER)),
     Check(check_calendar.calendars_read_times, (*_INPUT, *_OUTPUT, check_data.SERIES)),
     Check(
         check_nested.inner_states_are_of_no_column,

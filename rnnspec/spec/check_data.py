@@ -323,7 +323,7 @@ def quantiles_rise_and_have_a_middle(spec: Spec) -> Iterator[Finding]:
     for path, output in spec.data.located_targets:
         chosen = distribution_of(output)
         if isinstance(chosen, QuantilesDistribution):
-            yield from _quantiles((*path, "distribution", "quantiles"), chosen.value)
+            yield from quantiles_rise((*path, "distribution", "quantiles"), chosen.value)
 
 
 def distributions_fit_answers(spec: Spec) -> Iterator[Finding]:
@@ -347,7 +347,7 @@ def distributions_fit_answers(spec: Spec) -> Iterator[Finding]:
             yield Finding(where, message, "remove it, or answer a vector of two", key=True)
 
 
-def _quantiles(path: Loc, found: Sequence[float]) -> Iterator[Finding]:
+def quantiles_rise(path: Loc, found: Sequence[float]) -> Iterator[Finding]:
     hint = f"write 'quantiles: [{', '.join(map(str, sorted({*found, MEDIAN})))}]'"
     for at, (before, after) in enumerate(pairwise(found), start=1):
         if after <= before:

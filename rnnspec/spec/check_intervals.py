@@ -54,7 +54,16 @@ def draws_have_a_distribution(spec: Spec) -> Iterator[Finding]:
             )
         elif isinstance(output, ForecastOutput) and spec.decoder is not None:
             message = "the decoder reads its own answers, and draws would be of each step alone"
-            yield Finding(at, message, "remove it, or leave out the decoder", key=True)
+            yield Finding(at, message, _of_paths(spec, output), key=True)
+
+
+def _of_paths(spec: Spec, output: ForecastOutput) -> str:
+    """The way to draws of a forecast whose steps read those before them."""
+    if output.paths is not None:
+        return "remove it; the file answers the paths too"
+    if spec.decoder is not None and spec.decoder.feedback == "none":
+        return "remove it, or leave out the decoder"
+    return f"write 'paths: {max(2, output.samples or 0)}' in its place, or leave out the decoder"
 
 
 def _of_point(spec: Spec, at: Loc, output: Distributed) -> Iterator[Finding]:

@@ -70,6 +70,8 @@ def _drawn(spec: Spec) -> Iterator[Loc]:
     for path, output in spec.data.located_targets:
         if isinstance(output, Distributed) and output.samples:
             yield (*path, "samples")
+        if isinstance(output, ForecastOutput) and output.paths is not None:
+            yield (*path, "paths")
 
 
 def _inputs(spec: Spec, source: Input, ids: bool) -> Iterator[str]:
@@ -103,6 +105,8 @@ def _outputs(spec: Spec, output: Output, ids: bool) -> Iterator[str]:
         yield from (name, f"{name}.lengths")
         if spec.data.input_of(output) is not None:
             yield from (f"{name}.errors", f"{name}.scores")
+    elif isinstance(output, ForecastOutput) and output.paths is not None:
+        yield from (name, f"{name}.quantiles", f"{name}.paths")
     elif isinstance(output, ForecastOutput) or answers_numbers(spec, output):
         parts = (*parts_of(distribution_of(output)), *_beside(output))
         yield from (name, *(f"{name}.{part}" for part in parts))

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import NoneType
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rnnspec.spec.base import ListOf, Text
-from rnnspec.spec.choice import OneOf, Option, Valued
+from rnnspec.spec.base import ListOf, Model, Text
+from rnnspec.spec.choice import ByShape, OneOf, Option, Valued, by_type
 
 Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
 Probabilities = Annotated[tuple[Probability, ...], ListOf, Field(min_length=1, max_length=99)]
@@ -95,6 +96,41 @@ Distribution = Annotated[
     | WeibullDistribution,
     OneOf(),
 ]
+
+
+class SamplePaths(Model):
+    """Paths that a decoder draws: each step from its distribution, to be read at the next."""
+
+    samples: Annotated[int, Field(ge=2, le=10_000)] = Field(
+        default=200, description="How many paths are drawn for each row."
+    )
+    quantiles: Probabilities = Field(
+        default=(0.1, 0.5, 0.9),
+        description="The quantiles over the paths that are answered, rising, among them 0.5: the "
+        "median is the point forecast.",
+    )
+
+
+Paths = Annotated[
+    Annotated[int, Field(ge=2, le=10_000)] | SamplePaths | None,
+    ByShape(
+        "a number of paths, {samples: 200, quantiles: [0.1, 0.5, 0.9]}, or null",
+        by_type(int, Mapping | SamplePaths, NoneType),
+    ),
+    Field(
+        description="Draws paths in place of feeding the point answers back: each step is drawn "
+        "from its distribution and read at the next, and what is answered are quantiles over all "
+        "paths (Salinas et al., 2020, DeepAR). A number says how many. The model is trained as "
+        "without; the exported file draws by the input 'seed'."
+    ),
+]
+
+
+def paths_of(paths: int | SamplePaths | None) -> SamplePaths | None:
+    """The paths as a mapping says them."""
+    return SamplePaths(samples=paths) if isinstance(paths, int) else paths
+
+
 DistributionName = Literal[
     "point", "quantiles", "gaussian", "laplace", "student_t", "poisson", "negative_binomial",
     "beta", "mixture", "weibull",

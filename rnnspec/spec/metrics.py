@@ -151,7 +151,8 @@ def _metrics(spec: Spec, output: Target) -> tuple[str, ...]:
             of_tokens = () if spec.aligner is not None else ("perplexity", "token_accuracy")
             return (*of_tokens, "exact_match", "error_rate", "bleu", "chrf")
         case ForecastOutput():
-            pinball = ("pinball",) if output.distribution.name == "quantiles" else ()
+            quantiles = output.distribution.name == "quantiles" or output.paths is not None
+            pinball = ("pinball",) if quantiles else ()
             coverage = ("coverage",) if output.distribution.name != "point" else ()
             return ("mae", "rmse", "smape", "mase", "skill", "scaled_skill", *pinball, *coverage)
         case NextOutput() if answers_numbers(spec, output):

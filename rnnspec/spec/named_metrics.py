@@ -77,6 +77,7 @@ def further_metrics(spec: Spec, output: Target) -> tuple[str, ...]:
             return ("r2", *_of_distribution(output))
         case ForecastOutput():
             quantiles = isinstance(output.distribution, QuantilesDistribution)
+            quantiles |= output.paths is not None
             own = ("wql",) if quantiles else _of_distribution(output)
             return ("r2", "rmsse", *own)
         case WordsOutput() | TokensOutput():

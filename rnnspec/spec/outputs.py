@@ -21,7 +21,7 @@ from rnnspec.spec.base import (
     spec_error,
 )
 from rnnspec.spec.choice import ByKey, ByShape, by_type
-from rnnspec.spec.distributions import Distribution, PointDistribution, Probability
+from rnnspec.spec.distributions import Distribution, Paths, PointDistribution, Probability
 from rnnspec.spec.head import FixedPooling, Head, Pooling
 from rnnspec.spec.losses import AUTO, ClassLoss, NextLoss, NumberLoss, Smoothing
 
@@ -418,6 +418,7 @@ class ForecastOutput(OfColumn):
     distribution: Answered = POINT
     intervals: Intervals = ()
     samples: Samples = None
+    paths: Paths = None
     season: Season = 1
     residual: Literal["none", "last", "seasonal"] = Field(
         default="none",

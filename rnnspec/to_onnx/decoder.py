@@ -16,7 +16,7 @@ from rnnspec.plan.nodes import (
     PreviousNumber,
 )
 from rnnspec.to_onnx.body import Body
-from rnnspec.to_onnx.distributions import Units, answer_of, median, parameters_of
+from rnnspec.to_onnx.distributions import Units, answer_of, median, parameters_of, split_raw
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter, Extent
 from rnnspec.to_onnx.functions import precise_sigmoid
 from rnnspec.to_onnx.lengths import Lengths
@@ -24,6 +24,7 @@ from rnnspec.to_onnx.loop import Loop
 from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence, Vector
 from rnnspec.to_onnx.numbers import centre_and_scale, scaled_type
 from rnnspec.to_onnx.rows import rows_of
+from rnnspec.to_onnx.sample_paths import lower_paths
 
 
 def needs_memory_step(node: Decoder) -> bool:
@@ -32,17 +33,23 @@ def needs_memory_step(node: Decoder) -> bool:
 
 
 def lower_decoder(low: Lowering, node: Decoder) -> PaddedSequence | Vector:
-    """The raw numbers of all its forecasts, `[H, B, W]`.
+    """The raw numbers of all its forecasts, `[H, B, W]`, or the paths that are drawn of them.
 
     A decoder over tokens gives nothing here: its output emits the body in the loop of the search.
     """
-    return _recursive_forecast(low, node) if node.steps else Vector("")
+    if not node.steps:
+        return Vector("")
+    ends = _forecasts(low, node)
+    if ends[0].paths:
+        return lower_paths(low, node, ends, _last(low, node))
+    return _recursive_forecast(low, node, ends)
 
 
-def _recursive_forecast(low: Lowering, node: Decoder) -> PaddedSequence:
+def _recursive_forecast(
+    low: Lowering, node: Decoder, ends: Sequence[ForecastOutput]
+) -> PaddedSequence:
     """The body once for each step ahead, fed with its own answers: `[H, B, W]`."""
     emit, name, rows = low.emit, node.name, rows_of(low, node)
-    ends = _forecasts(low, node)
     body, fed = Body(low, node, rows), _is_fed(node)
     scalings = [_scaling(low, end) for end in ends] if fed else []
     loop = Loop(emit, f"{name}.ahead")
@@ -74,7 +81,7 @@ def _fed(
     """What the next step reads of the answers of this one, `[B, K]`; or what this one has read."""
     if not _is_fed(node):
         return emit.op("Identity", [previous], f"{node.name}.again")
-    raw_of = split_raw(emit, ends, raw, -1)
+    raw_of = split_raw(emit, ends, raw)
     means = [_mean(emit, *each) for each in zip(ends, raw_of, scalings, strict=True)]
     return emit.concat(means, 1, f"{node.name}.fed") if len(means) > 1 else means[0]
 
@@ -82,14 +89,6 @@ def _fed(
 def _forecasts(low: Lowering, node: Decoder) -> list[ForecastOutput]:
     ends = (each for each in low.plan.outputs if isinstance(each, ForecastOutput))
     return [each for each in ends if each.source == node.name]
-
-
-def split_raw(emit: Emitter, ends: Sequence[ForecastOutput], raw: str, axis: int) -> list[str]:
-    """The raw numbers of each forecast, of those of all at each step."""
-    if len(ends) == 1:
-        return [raw]
-    sizes = emit.integers(*(end.parameters for end in ends))
-    return emit.ops("Split", [raw, sizes], [f"{end.name}.step" for end in ends], axis=axis)
 
 
 def _last(low: Lowering, node: Decoder) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import log
 from typing import assert_never
 
-from rnnspec.plan.nodes import MOST_CORRELATED, SOFTPLUS_FLOOR, Law
+from rnnspec.plan.nodes import MOST_CORRELATED, SOFTPLUS_FLOOR, ForecastOutput, Law
 from rnnspec.spec.distributions import Parameter
 from rnnspec.to_onnx.emitter import FLOAT, Emitter
 from rnnspec.to_onnx.functions import precise_sigmoid
@@ -90,6 +90,14 @@ def parameters_of(law: Law, raw: str, units: Units, axes: int, joint: bool) -> d
             part = emit.op("Reshape", [part, shape], f"{name}.raw_{parameter.name}.of_each")
         found[parameter.name] = _linked(law, parameter, part, units)
     return found
+
+
+def split_raw(emit: Emitter, ends: Sequence[ForecastOutput], raw: str) -> list[str]:
+    """The raw numbers of each forecast, of those `[…, W]` of all at each step of a decoder."""
+    if len(ends) == 1:
+        return [raw]
+    sizes = emit.integers(*(end.parameters for end in ends))
+    return emit.ops("Split", [raw, sizes], [f"{end.name}.step" for end in ends], axis=-1)
 
 
 def _split(law: Law, emit: Emitter, raw: str, name: str) -> dict[str, str]:

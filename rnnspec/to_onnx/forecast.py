@@ -9,10 +9,13 @@ from rnnspec.to_onnx.emitter import DOUBLE, FLOAT, Extent
 from rnnspec.to_onnx.intervals import Laws, tell_beside
 from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence, Value, Vector
 from rnnspec.to_onnx.numbers import UNITS, centre_and_scale, scaled_type
+from rnnspec.to_onnx.sample_paths import lower_sampled
 
 
 def lower_forecast(low: Lowering, node: ForecastOutput) -> Value:
     """The values `[B, H]` and the other parts of their distribution."""
+    if node.paths:
+        return lower_sampled(low, node)
     emit, name, law, units = low.emit, node.name, node.law, _units_of(low, node)
     found = parameters_of(law, _raw(low, node), units, 2, joint=False)
     mean = answer_of(law, found, units, 2, joint=False)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from rnnspec.errors import BuildError
 from rnnspec.plan import Facts, Plan, nodes, weights
 from rnnspec.plan.names import first_sequences, steps_in
+from rnnspec.plan.nodes.quantiles import SEED_STRIDE
 from rnnspec.to_torch import alignment, outputs, transducer
 from rnnspec.to_torch.activity import activity, penalized
 from rnnspec.to_torch.chain import ChainOutput, Paths
@@ -25,6 +26,7 @@ from rnnspec.to_torch.modules import module_of
 from rnnspec.to_torch.native import NativeKernel
 from rnnspec.to_torch.positions import PositionOutput, Positions
 from rnnspec.to_torch.recurrent import RecurrentLayer
+from rnnspec.to_torch.sample_paths import Drawn, drawn_paths, quantiles_over
 from rnnspec.to_torch.search import Texts
 from rnnspec.to_torch.search import search as searched
 from rnnspec.to_torch.sequences import PaddedSequence, sequence, vector
@@ -126,14 +128,18 @@ class Model(nn.Module):
         aligned: bool = False,
     ) -> dict[str, Tensor | Paths | Texts | Frames | Positions]:
         """Probabilities `[B, classes]`; numbers `[B, width]` and the parameters `[B, H, k]` of a
-        forecast in the units of the data; with steps `[B, T, width]`, arbitrary past a row's
-        length; for chains of labels their paths; for positions these; for texts what the search
-        found; for frames that a decoder writes these. `seeds` `[B]`
-        int64 are those of the rows, 0 if None, for answers that are drawn; `search` replaces the
-        plan's. `aligned`: texts along steps have those of their tokens."""
+        forecast in the units of the data, or the quantiles over its paths; with steps
+        `[B, T, width]`, arbitrary past a row's length; for chains of labels their paths; for
+        positions these; for texts what the search found; for frames that a decoder writes these.
+        `seeds` `[B]` int64 are those of the rows, 0 if None, for answers that are drawn; `search`
+        replaces the plan's. `aligned`: texts along steps have those of their tokens."""
         values = self.values(inputs, None)[0]
         found: dict[str, Tensor | Paths | Texts | Frames | Positions] = {}
+        drawn = self._paths(values, inputs, seeds)
         for out in self.plan.outputs:
+            if isinstance(out, nodes.ForecastOutput) and out.paths:
+                found[out.column] = quantiles_over(drawn[out.column], out.quantiles)
+                continue
             if isinstance(out, nodes.SearchedOutput):
                 assert search is None or isinstance(search, nodes.Search)
                 chosen = out if search is None else replace(out, search=search)
@@ -311,17 +317,67 @@ class Model(nn.Module):
         teacher_forcing: float,
     ) -> PaddedSequence:
         """The raw numbers `[H, B, W]` of all forecasts of a decoder."""
-        body, ahead = self.bodies[decoder], list[Ahead]()
+        body = self.bodies[decoder]
+        ahead = [
+            Ahead(self._forecast(out), self._moments(out, values), targets.get(out.column))
+            for out in self.plan.outputs
+            if isinstance(out, nodes.ForecastOutput) and out.source == decoder
+        ]
+        reads = body.reads(values, rows_of(inputs))
+        return raw_forecast(body, reads, ahead, self._last(body, values), teacher_forcing)
+
+    @torch.no_grad()
+    def paths(
+        self,
+        inputs: Inputs,
+        seeds: Tensor | None = None,
+        given: Mapping[str, Tensor] | None = None,
+        shift: float = 0.0,
+    ) -> dict[str, Tensor]:
+        """The paths `[B, S, H]` of forecasts, by column, drawn with the `seeds` `[B]` of the rows,
+        0 if None; each step after the steps before it of the paths `given`, if there are any.
+        `shift` is added to the uniform draws."""
+        return self._paths(self.values(inputs)[0], inputs, seeds, given, shift)
+
+    def _paths(
+        self,
+        values: Values,
+        inputs: Inputs,
+        seeds: Tensor | None,
+        given: Mapping[str, Tensor] | None = None,
+        shift: float = 0.0,
+    ) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        for decoder, body in self.bodies.items():
+            ahead = {
+                out.column: Drawn(self._forecast(out), self._moments(out, values), seed, shift)
+                for out, seed in zip(self.plan.outputs, self._seeds(inputs, seeds), strict=True)
+                if isinstance(out, nodes.ForecastOutput) and out.paths and out.source == decoder
+            }
+            if ahead:
+                reads, of = body.reads(values, rows_of(inputs)), list(ahead.values())
+                told = None if given is None else [given[column] for column in ahead]
+                drawn = drawn_paths(body, reads, of, self._last(body, values), told)
+                found |= dict(zip(ahead, drawn, strict=True))
+        return found
+
+    def _seeds(self, inputs: Inputs, seeds: Tensor | None) -> Iterator[Tensor]:
+        """The seeds `[B]` of each output."""
+        if seeds is None:
+            seeds = torch.zeros(rows_of(inputs), dtype=torch.int64)
+        seeds = seeds.to(next(self.parameters()).device)
+        yield from (seeds + (at + 1) * SEED_STRIDE for at in range(len(self.plan.outputs)))
+
+    def _forecast(self, out: nodes.ForecastOutput) -> outputs.ForecastOutput:
+        module = self._module(out)
+        assert isinstance(module, outputs.ForecastOutput)
+        return module
+
+    def _last(self, body: Body, values: Values) -> Tensor:
+        """The last value of each series that a forecast begins after, `[B, K]`."""
         past = body.first_node
         assert isinstance(past, nodes.PreviousNumber)
-        for out in self.plan.outputs:
-            if isinstance(out, nodes.ForecastOutput) and out.source == decoder:
-                module, moments = self._module(out), self._moments(out, values)
-                assert isinstance(module, outputs.ForecastOutput)
-                ahead.append(Ahead(module, moments, targets.get(out.column)))
-        last = torch.cat([last_value(sequence(values[name])) for name in past.series], dim=-1)
-        reads = body.reads(values, rows_of(inputs))
-        return raw_forecast(body, reads, ahead, last, teacher_forcing)
+        return torch.cat([last_value(sequence(values[name])) for name in past.series], dim=-1)
 
     def _moments(self, out: nodes.Output, values: Values) -> Tensor | None:
         name = out.moments if isinstance(out, nodes.ForecastOutput) else ""

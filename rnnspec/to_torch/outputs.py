@@ -13,6 +13,7 @@ from rnnspec.plan import nodes
 from rnnspec.plan.facts import END_ID
 from rnnspec.to_torch.distributions import expected, parameters_of
 from rnnspec.to_torch.inputs import Scaling
+from rnnspec.to_torch.quantiles import draws
 from rnnspec.to_torch.sequences import PaddedSequence, Value
 from rnnspec.to_torch.weighted import Weighted
 
@@ -157,8 +158,8 @@ class ForecastOutput(Scaling):
         return found if self.node.double else found.to(raw.dtype)
 
     def expected(self, parameters: Tensor) -> Tensor:
-        """The answer `[B, horizon]` from the parameters."""
-        return expected(self.law, parameters)[..., 0]
+        """The answer `[B, horizon]` from the parameters, or from the quantiles over paths."""
+        return expected(self.node.answered, parameters)[..., 0]
 
     def standard(self, raw: Tensor) -> Tensor:
         """Parameters `[B, U, k]` in units of the scaled series; only of a distribution whose values
@@ -169,10 +170,21 @@ class ForecastOutput(Scaling):
     def scaled_answer(self, raw: Tensor, moments: Tensor | None) -> Tensor:
         """The answer `[B, U]` of raw numbers `[B, U, k]`, scaled as the series, to be fed back."""
         if self.law.is_scaled:
-            return self.expected(self.standard(raw))
+            return expected(self.law, self.standard(raw))[..., 0]
         centre, scale = self.scaling(raw, moments)
         parameters = parameters_of(self.law, raw, centre[..., None], scale[..., None])
-        return self.narrow((self.expected(parameters) - centre) / scale)
+        return self.narrow((expected(self.law, parameters)[..., 0] - centre) / scale)
+
+    def drawn(self, raw: Tensor, moments: Tensor | None, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        """Draws by uniform ones `[R, 1, J]`, of raw numbers `[R, k]`: in the units of the data, and
+        scaled as the series to be fed back, `[R, 1]` each."""
+        centre, scale = self.scaling(raw, moments)
+        if self.law.is_scaled:
+            fed = draws(self.law, self.standard(raw), uniform)[:, 0].to(raw.dtype)
+            found = fed * scale + centre
+            return found if self.node.double else found.to(raw.dtype), fed
+        found = draws(self.law, parameters_of(self.law, raw, centre, scale), uniform)[:, 0]
+        return found, self.narrow((found - centre) / scale).to(raw.dtype)
 
     def to_scale(self, values: Tensor, moments: Tensor | None) -> Tensor:
         """(v - centre) / scale of `[B, horizon]`."""

@@ -31,8 +31,8 @@ class MeasuredBatch:
     `naive`: naive forecasts by column, where numbers ahead of their own past are answered.
     `series`: the series that each row belongs to, if any. `greedy`: texts are written greedily,
     whatever the model's strategy. `own`: the raw numbers of all forecasts after the model's own
-    answers, once they are made. `times` by column: of targets of which some had not ended,
-    which are the negatives of their times, and NaN among the targets.
+    answers, or their paths, once they are made. `times` by column: of targets of which some had not
+    ended, which are the negatives of their times, and NaN among the targets.
     """
 
     batch: Batch

@@ -25,6 +25,8 @@ from rnnspec.report import model as report
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.outputs import ForecastOutput as ForecastModule
 from rnnspec.to_torch.outputs import NumericOutput as NumericModule
+from rnnspec.to_torch.quantiles import quantile
+from rnnspec.to_torch.sample_paths import quantiles_over
 
 Array = NDArray[np.float64]
 POINTS = 1500
@@ -160,17 +162,36 @@ def _add_forecasts(
     node: ForecastOutput, sums: ForecastMetrics, model: Model, measured: MeasuredBatch
 ) -> Tensor:
     forward, naive = measured.forward, measured.naive.get(node.column)
-    logits = forward.logits[node.column]
-    if node.source in model.bodies:
-        if not measured.own:
-            measured.own.update(model(forward.inputs))
-        logits = measured.own[node.column]
     module = model.output(node.column)
     assert isinstance(module, ForecastModule)
-    parameters = module.answer(logits, model.moments(node.column, forward.inputs))
+    parameters = _answered(node, module, model, measured)
     of_naive = (naive.forecast, naive.scale) if naive else (None, None)
     sums.add(module.expected(parameters), forward.targets[node.column], parameters, *of_naive)
     return parameters
+
+
+def _answered(
+    node: ForecastOutput, module: ForecastModule, model: Model, measured: MeasuredBatch
+) -> Tensor:
+    """The parameters `[B, H, k]`, or the quantiles over paths. While training, whose epochs are
+    many, those are the quantiles of each step after the point answers before it."""
+    forward, own = measured.forward, measured.own
+    if node.paths and not measured.greedy:
+        if not own:
+            rows = len(measured.batch.targets[node.column])
+            numbers = np.arange(rows) if measured.rows is None else measured.rows
+            own.update(model.paths(forward.inputs, torch.from_numpy(numbers)))
+        return quantiles_over(own[node.column], node.quantiles)
+    logits = forward.logits[node.column]
+    if node.source in model.bodies:
+        if not own:
+            own.update(model(forward.inputs))
+        logits = own[node.column]
+    found = module.answer(logits, model.moments(node.column, forward.inputs))
+    if not node.paths:
+        return found
+    levels = torch.tensor(node.quantiles, dtype=torch.float64, device=found.device)
+    return quantile(node.law, found, levels)[..., 0, :].to(found.dtype)
 
 
 @dataclass(slots=True)
@@ -205,7 +226,7 @@ class ForecastExamples:
     def see(self, measured: MeasuredBatch) -> None:
         found = measured.tensor(self.column).double().numpy()
         true = measured.batch.targets[self.column].astype(np.float64)
-        point = answer(self.node.law, found)[..., 0]
+        point = answer(self.node.answered, found)[..., 0]
         interval = interval_of(self.node, found)
         lower = upper = None
         if interval is not None:
@@ -340,7 +361,7 @@ class SeriesErrors:
         assert measured.series is not None
         found = measured.tensor(self.column).double().numpy()
         if isinstance(self.node, ForecastOutput):
-            found = answer(self.node.law, found)[..., 0]
+            found = answer(self.node.answered, found)[..., 0]
         true = measured.batch.targets[self.column].astype(np.float64)
         naive = measured.naive.get(self.column)
         other = np.broadcast_to(self.mean, true.shape) if naive is None else naive.forecast

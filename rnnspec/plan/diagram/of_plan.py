@@ -196,6 +196,7 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
     ),
     nodes.ForecastOutput: lambda n: (
         f"{n.horizon} values ahead",
+        *_when(n.paths, f"{n.paths} paths of {_FOLLOWS.get(n.distribution, n.distribution)}"),
         ", ".join(f"{q:g}" for q in n.quantiles) or _FOLLOWS.get(n.distribution, n.distribution),
         "in the units of the data",
     ),

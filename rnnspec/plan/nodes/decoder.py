@@ -45,10 +45,10 @@ class PreviousNumber(SourceNode):
 
     Before the first step it is the last value of the sequence `source` `[B, T, 1]`, the past of the
     series (0 in a row without steps), and that of each of the `others`; then (a - centre) / scale,
-    where a is the answer of the step before, the mean of a distribution. A true value that is given
-    and not missing replaces a. The first node in the body of a recursive forecast, whose outputs
-    are in the same order. If it is not `fed`, the last values of the past stand at each step, and
-    the decoder reads nothing of its answers.
+    where a is the answer of the step before, the mean of a distribution, or the draw of a path. A
+    true value that is given and not missing replaces a. The first node in the body of a recursive
+    forecast, whose outputs are in the same order. If it is not `fed`, the last values of the past
+    stand at each step, and the decoder reads nothing of its answers.
     """
 
     others: tuple[str, ...] = ()

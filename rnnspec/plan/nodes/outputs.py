@@ -320,6 +320,12 @@ class ForecastOutput(OutputNode):
     training rows if `scaled`, by the row's own window if `moments` names its node. With `log`, of
     `point` and `quantiles`, it is e to the power of that. All are float64 with `double`.
     `intervals` and `samples` as for `NumericOutput`.
+
+    With `paths`, S, a decoder draws S paths `[B, S, H]` (Salinas et al. 2020, section 3.2): each
+    step of a path is a draw of the law after the draws before it, with the uniform draws of
+    `plan.nodes.quantiles`, of which law i is that of step i. Answered are the `quantiles` over the
+    paths of each step: with x the values in rising order, from 0, and p (S - 1) = j + f, j whole,
+    x_j + f (x_(j + 1) - x_j) (Hyndman and Fan 1996, definition 7).
     """
 
     horizon: int
@@ -333,11 +339,18 @@ class ForecastOutput(OutputNode):
     first: int = 0
     intervals: tuple[float, ...] = ()
     samples: int = 0
+    paths: int = 0
 
     @property
     def law(self) -> Law:
         """The distribution of a value."""
-        return Law(self.distribution, self.quantiles, self.components)
+        quantiles = self.quantiles if self.distribution == "quantiles" else ()
+        return Law(self.distribution, quantiles, self.components)
+
+    @property
+    def answered(self) -> Law:
+        """What is answered of a value: its distribution, or quantiles over paths."""
+        return Law("quantiles", self.quantiles) if self.paths else self.law
 
     @property
     def parameters(self) -> int:
