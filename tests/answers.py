@@ -267,7 +267,7 @@ def point_of_all(node: ForecastOutput, rows: Array) -> Array:
 
 def parts_of(node: ForecastOutput, rows: Array) -> dict[str, Array]:
     """What a file tells beside the value itself."""
-    if node.distribution == "quantiles":
+    if node.answered.name == "quantiles":
         return {"quantiles": rows}
     found = {part.name: rows[..., start:end] for part, start, end in node.law.placed()}
     return {

@@ -49,7 +49,9 @@ POOLINGS = ["last", "mean", "max", "attention"]
 DISTRIBUTIONS: list[Any] = [
     "point", "gaussian", "student_t", "negative_binomial", {"quantiles": [0.2, 0.5, 0.7]},
 ]  # fmt: skip
-DENSITIES = ["gaussian", "student_t", "negative_binomial"]
+OF_LOGS = [each for each in DISTRIBUTIONS if each == "point" or isinstance(each, dict)]
+CONTINUOUS = ["gaussian", "student_t"]
+"""Of which draws are equal but for rounding."""
 
 
 @st.composite
@@ -156,14 +158,14 @@ def forecast_specs(draw: Draw) -> dict[str, Any]:
             "column": column,
             "as": "forecast",
             "horizon": HORIZON,
-            "distribution": draw(st.sampled_from(DISTRIBUTIONS)),
+            "distribution": draw(st.sampled_from(OF_LOGS if "log" in column else DISTRIBUTIONS)),
         }
         for column in _some(draw, series)
     ]
     stack, more = _stack(draw, own, forward=False), dict[str, Any]()
     if draw(st.booleans()):
         more["decoder"] = draw(bodies(own, stack, width_of(stack[-1], own)))
-        densities = [each["distribution"] in DENSITIES for each in targets]
+        densities = [each["distribution"] in CONTINUOUS for each in targets]
         if all(densities) and draw(st.booleans()):
             targets = [{**each, "paths": 3} for each in targets]
     elif draw(st.booleans()):
