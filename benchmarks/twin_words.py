@@ -9,7 +9,10 @@ windows of 20 steps, states carried on. Its loss is the sum over a window; of th
 both sides here take, the same steps are those of rate 20 and norm 0.25.
 
 The twin is plain PyTorch and draws its own weights; it reads the numbers that rnnspec gave the
-words of tinyshakespeare. Both keep their best epoch by the perplexity of the validation text, each
+words of tinyshakespeare, in lanes that begin where rnnspec's do. At this rate what the last windows
+of an epoch hold moves the perplexity after it by 5 to 12 %: lanes that are a word shorter made a
+difference of 8 % after an epoch of 20,000 words where the same lanes, from the same weights, make
+one of 0.04 %. Both keep their best epoch by the perplexity of the validation text, each
 word by all before it.
 """
 
@@ -39,6 +42,8 @@ from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer
 
 LANES, WINDOW, UNITS, WITHIN = 20, 20, 200, 0.1
+NONE = -100
+"""What the loss of torch leaves out."""
 RATE, CLIP, AFTER, FACTOR = 20.0, 0.25, 4, 0.5
 SPEC = f"""
 name: zaremba
@@ -80,11 +85,12 @@ class Twin(nn.Module):
 
 
 def windows(ids: Tensor, lanes: int, window: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Words and next words of equally long parts of a text, `[steps, lanes]` each. The last word,
-    and what does not fill the lanes, is left out."""
-    length = (len(ids) - 1) // lanes
-    x, y = (ids[at : at + lanes * length].view(lanes, length).t() for at in (0, 1))
-    yield from zip(x.split(window), y.split(window), strict=True)
+    """Words and next words of equally long parts of a text, `[steps, lanes]` each. What the last
+    ones lack has no next word: it is `NONE`."""
+    length = -(-len(ids) // lanes)
+    padded = torch.cat([ids, ids.new_full((lanes * length + 1 - len(ids),), NONE)])
+    x, y = (padded[at : at + lanes * length].view(lanes, length).t() for at in (0, 1))
+    yield from zip(x.clamp(min=0).split(window), y.split(window), strict=True)
 
 
 def epoch(twin: Twin, ids: Tensor, optimizer: torch.optim.Optimizer | None) -> float:
@@ -102,7 +108,8 @@ def epoch(twin: Twin, ids: Tensor, optimizer: torch.optim.Optimizer | None) -> f
             loss.backward()
             nn.utils.clip_grad_norm_(twin.parameters(), CLIP)
             optimizer.step()
-        total, count = total + loss.item() * y.numel(), count + y.numel()
+        known = int((y != NONE).sum())
+        total, count = total + loss.item() * known, count + known
     return math.exp(total / count)
 
 
