@@ -87,13 +87,40 @@ def own_cells(draw: Draw, elapsed: bool) -> dict[str, Any]:
         "equations": draw(equations(states, inputs)),
         "output": draw(st.sampled_from(names)),
     }
+    if draw(st.booleans()):
+        cell |= draw(with_matrix(cell))
     if "number" in cell["equations"]:
         cell["parameters"] = {"number": {"shape": []}}
-    if sized:
-        cell["sizes"] = ["own"]
+    sizes = [size for size, there in (("own", sized), ("keys", "S" in cell["states"])) if there]
+    if sizes:
+        cell["sizes"] = sizes
     if inputs:
         cell["inputs"] = inputs
     return cell
+
+
+DECAYS = (
+    "0.5 * S",
+    "sigmoid(dot(w_k, x)) * S",
+    "rows(sigmoid(G_k @ x)) * S",
+    "S - 0.3 * outer(S @ k, k)",
+    "tanh(S)",
+)
+
+
+@st.composite
+def with_matrix(draw: Draw, cell: dict[str, Any]) -> dict[str, Any]:
+    """The states, equations and output of a cell that has a matrix beside its states."""
+    first = next(iter(cell["states"]))
+    value = draw(st.sampled_from(["V_k @ x", f"V_k @ {first}"]))
+    query = draw(st.sampled_from(["k", "softmax(Q_k @ x)"]))
+    matrix = f"k = tanh(K_k @ x)\nS = {draw(st.sampled_from(DECAYS))} + outer(tanh({value}), k)\n"
+    read = f"o = {draw(st.sampled_from(['', f'R_k @ {first} + ']))}S @ {query}\n"
+    return {
+        "states": {**cell["states"], "S": ["units", "keys"]},
+        "equations": cell["equations"] + matrix + read,
+        "output": "o",
+    }
 
 
 @st.composite
@@ -195,7 +222,7 @@ def width_of(layer: dict[str, Any], own: dict[str, dict[str, Any]]) -> int:
     """Width of a layer's output; `own` are the cells of one's own."""
     name = layer["cell"]
     if name in own:
-        size = own[name]["states"][own[name]["output"]]
+        size = own[name]["states"].get(own[name]["output"], "units")
     else:
         size = builtin_cell(name).output_size
     one: int = layer["units"] if size == "units" else layer["sizes"][size]
