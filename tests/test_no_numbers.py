@@ -26,6 +26,8 @@ from rnnspec.evaluate.metrics import (
     LabelsMetrics,
     Metrics,
     NumericMetrics,
+    PointerMetrics,
+    PositionMetrics,
     TextMetrics,
     not_finite_warnings,
 )
@@ -44,6 +46,7 @@ from rnnspec.plan.nodes import (
     LabelsOutput,
     NumericOutput,
     Output,
+    PositionOutput,
     TextOutput,
 )
 from rnnspec.spec.distributions import DistributionName
@@ -74,12 +77,15 @@ OUTPUTS: Mapping[str, tuple[Output, OutputLoss | None]] = {
     "text": (TextOutput("o", "s", "c", "words", SIZE, Greedy(limit=9)), None),
     "point": (ForecastOutput("o", "s", "c", STEPS, "point"), None),
     "quantiles": (ForecastOutput("o", "s", "c", STEPS, "quantiles", (0.1, 0.5, 0.9)), None),
+    "position": (PositionOutput("o", "s", "c", 1), None),
+    "span": (PositionOutput("o", "s", "c", 2), None),
 }
 
 
 def test_every_kind_of_metrics_is_walked() -> None:
     found = {type(metrics_of(*each)) for each in OUTPUTS.values()}
-    assert found == set(get_args(Metrics))
+    pointers = {PointerMetrics}  # told of scores that are NaN by the search that points
+    assert found == set(get_args(Metrics)) - pointers
 
 
 def drawn(node: Output, seed: int) -> tuple[Tensor, Tensor]:
@@ -103,6 +109,9 @@ def drawn(node: Output, seed: int) -> tuple[Tensor, Tensor]:
             targets = draw.normal(size=(*shape, SIZE))
             targets[draw.random(targets.shape) < 0.3] = NAN
             targets.flat[0], targets.flat[-1] = 1.0, NAN
+        case PositionOutput():
+            targets = np.sort(draw.integers(1, STEPS + 1, (ROWS, node.marks)))
+            targets[-1] = -1
         case ForecastOutput():
             answers = np.sort(draw.normal(size=(ROWS, STEPS, 3)), -1)
             answers = answers if node.quantiles else answers[..., :1]
@@ -124,6 +133,9 @@ def measured(
             naive, unit = draw.normal(size=targets.shape), draw.uniform(1, 2, len(targets))
             point = answers[..., answers.shape[-1] // 2]
             metrics.add(point, targets, answers, naive, unit)
+        case PositionMetrics():
+            choices = answers.argmax(-1, keepdim=True).expand(-1, metrics.marks)
+            metrics.add(choices, targets, answers.isnan().any(-1))
         case FramesMetrics():
             lengths = torch.full((ROWS,), STEPS)
             metrics.add(answers, lengths, targets, lengths)

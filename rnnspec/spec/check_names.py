@@ -14,7 +14,15 @@ from rnnspec.spec.check_layers import all_layers
 from rnnspec.spec.distributions import parts_of
 from rnnspec.spec.encoder import given_columns
 from rnnspec.spec.explain import Finding
-from rnnspec.spec.inputs import CategoryInput, Input, SubwordsInput, TokenInput, TokensInput
+from rnnspec.spec.inputs import (
+    CategoryInput,
+    CharsInput,
+    Input,
+    SubwordsInput,
+    TokenInput,
+    TokensInput,
+    WordsInput,
+)
 from rnnspec.spec.metrics import answers_numbers, distribution_of
 from rnnspec.spec.nested import NestedInput
 from rnnspec.spec.outputs import (
@@ -114,10 +122,16 @@ def _outputs(spec: Spec, output: Output, ids: bool) -> Iterator[str]:
         yield name
         if not isinstance(output, StatesOutput):
             yield f"{name}.probabilities"
-        if isinstance(output, PointedOutput):
+        if isinstance(output, PointedOutput) and _has_words(spec):
             yield f"{name}.text"
         if getattr(output, "crf", False):
             yield f"{name}.scores"
+
+
+def _has_words(spec: Spec) -> bool:
+    """Whether words, tokens or characters stand at the steps."""
+    told = WordsInput | TokensInput | CharsInput
+    return any(isinstance(source, told) for source in spec.data.sequences)
 
 
 def _beside(output: Output) -> tuple[str, ...]:
