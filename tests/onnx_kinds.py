@@ -107,12 +107,12 @@ def text_feeds(
     for node in plan.inputs:
         cells = [told.get(node.column) for told in texts]
         match node:
-            case TokensInput(kind="tokens"):
+            case TokensInput(kind="tokens") | NestedInput(kind="words" | "chars"):
                 padded = [[*(cell or []), *[past] * (steps - len(cell or []))] for cell in cells]
                 found[node.column] = np.array(padded, object)
             case TokensInput() | CategoryInput():
                 found[node.column] = np.array(cells, object)
-            case KeysInput():
+            case KeysInput() | NestedInput():
                 most = max((len(step) for cell in cells for step in cell or []), default=0)
                 value = np.full((len(rows), steps, most), past, object)
                 for cell, into in zip(cells, value, strict=True):

@@ -341,8 +341,8 @@ WALK: dict[str, tuple[Any, Any, str]] = {
     ),
 }
 CARDINALITY = {"class": "N:1", "labels": "N:1", "tags": "N:N", "keys": "N:N", "next": "N:N"}
-NUMBERS = {"number", "vector", "frames", "forecast"}
-"""Kinds of which no value is unseen."""
+NUMBERS = {"number", "vector", "frames", "forecast", "position", "span", "positions", "ordinal"}
+"""Kinds of which no value is unseen; a label without a place in the order is refused."""
 RIGHT = ("accuracy", "token_accuracy", "exact_match", "micro_f1", "macro_f1", "bleu", "chrf")
 
 

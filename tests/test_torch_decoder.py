@@ -10,7 +10,15 @@ import torch
 from torch import Tensor
 
 from rnnspec.cells import builtin_cell
-from rnnspec.plan.nodes import CopyMix, Decoder, FinalState, Recurrent, TextOutput
+from rnnspec.plan.nodes import (
+    FIRST_STEP,
+    CopyMix,
+    Decoder,
+    FinalState,
+    PointerOutput,
+    Recurrent,
+    TextOutput,
+)
 from rnnspec.plan.nodes import weights as weights_of
 from rnnspec.reference import raw_outputs
 from rnnspec.to_torch import Model
@@ -24,10 +32,14 @@ from tests.kinds import batched, random_rows, strong_weights
 NAMES = list(SPECS)
 
 
-def size_of(model: Model) -> int:
+def truth_of(model: Model) -> Tensor:
+    """Numbers of `TARGETS`, or of steps that the rows have."""
     (out,) = model.plan.outputs
+    if isinstance(out, PointerOutput):
+        places = [[FIRST_STEP + n % length for n in range(length)] for length in LENGTHS]
+        return targets([[*row[::-1], 0] for row in places], FIRST_STEP + max(LENGTHS))
     assert isinstance(out, TextOutput)
-    return out.size
+    return targets(size=out.size)
 
 
 def in_steps(model: Model, inputs: dict[str, tuple[Tensor, Tensor]], truth: Tensor) -> Tensor:
@@ -48,7 +60,7 @@ def in_steps(model: Model, inputs: dict[str, tuple[Tensor, Tensor]], truth: Tens
 def test_scores_agree_with_the_reference(name: str, generic: bool) -> None:
     model = model_of(plan(name), generic=generic)
     given = strong_weights(model.plan, size=0.9)
-    rows, truth = random_rows(model.plan, LENGTHS), targets(size=size_of(model))
+    rows, truth = random_rows(model.plan, LENGTHS), truth_of(model)
     known = [{column(model.plan): row[row >= 0].numpy()} for row in truth]
     expected = raw_outputs(model.plan, given, rows, known)[column(model.plan)]
     inputs = doubled(batched(model.plan, rows, extra=2, filler=3.7))
@@ -67,7 +79,7 @@ def test_scores_agree_with_the_reference(name: str, generic: bool) -> None:
 def test_gradients_are_those_of_finite_differences(name: str) -> None:
     """Of all weights together, along a random direction, over the true steps, dropout on."""
     model = model_of(plan(name)).train()
-    rows, truth = random_rows(model.plan, LENGTHS), targets(size=size_of(model))
+    rows, truth = random_rows(model.plan, LENGTHS), truth_of(model)
     inputs = doubled(batched(model.plan, rows, extra=1))
 
     def loss() -> Tensor:
@@ -231,7 +243,7 @@ def test_half_precision_stays_near(name: str) -> None:
     it, the loop of its equations does not."""
     model = model_of(plan(name), generic=name.startswith("lstm")).float()
     inputs = batched(model.plan, random_rows(model.plan, LENGTHS))
-    truth = {column(model.plan): targets(size=size_of(model))}
+    truth = {column(model.plan): truth_of(model)}
     exact = model(inputs, truth)[column(model.plan)]
     with torch.autocast("cpu", torch.bfloat16):
         near = model(inputs, truth)[column(model.plan)]

@@ -22,7 +22,7 @@ from rnnspec.store.folder import BuildFolder, read_build
 from rnnspec.train.build import Result, build
 from rnnspec.train.checkpoint import Position
 from rnnspec.train.loop import Trainer
-from tests.tiny import SPECS, TEXT, forecast, spec_of, write_data
+from tests.tiny import SPECS, TEXT, forecast, pointing, spec_of, write_data
 from tests.training import model_of, rows_data, settings_of
 
 TAGS = {"column": "tags", "as": "tags"}
@@ -62,6 +62,10 @@ EXPECTED: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "quantiles": (SPECS["quantiles"], "loss"),
     "student_t": (forecast("student_t"), "loss"),
     "several": (SPECS["two"], "loss"),
+    "position": (pointing()["position"], "accuracy"),
+    "span": (pointing()["span"], "token_f1"),
+    "positions": (pointing()["positions"], "place_accuracy"),
+    "ordinal": (pointing()["ordinal"], "rank_error"),
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from rnnspec.spec.metrics import TRAIN_LOSS, reported_metrics
 from rnnspec.store.events import Heard, Silent
 from rnnspec.store.folder import read_build
 from rnnspec.train.build import Result, build
-from tests.tiny import SPECS, forecast, spec_of, write_data
+from tests.tiny import SPECS, forecast, pointing, spec_of, write_data
 
 
 def writing(column: str, kind: str) -> Mapping[str, Any]:
@@ -39,6 +39,7 @@ KINDS: dict[str, Mapping[str, Any]] = {
         "N:N", {"column": "frames", "as": "frames"}, {"column": "frames", "as": "next"}
     ),
     "student_t": forecast("student_t"),
+    **pointing(),
 }
 
 

@@ -34,9 +34,29 @@ def rows(count: int, seed: int) -> list[dict[str, Any]]:
                 "chords": [[t[0], t[-1]] for t in tokens],
                 "frames": [[float(len(t)), 1.0] for t in tokens],
                 "back": " ".join(reversed(tokens)),
+                "place": tokens.index(max(tokens)),
+                "stretch": sorted((tokens.index(max(tokens)), tokens.index(min(tokens)))),
+                "order": sorted(range(len(tokens)), key=tokens.__getitem__),
+                "grade": ("low", "mid", "high")[(len(tokens) - 1) // 2],
             }
         )
     return found
+
+
+POINTER: Data = {**GRU, "decoder": {"layers": [{"cell": "gru", "units": 6}]}}
+"""Of answers that are steps of the input."""
+TOKENS: Data = {"column": "tokens", "as": "tokens"}
+
+
+def pointing() -> dict[str, Data]:
+    """Specs of answers that are steps of the input, and of labels that have an order."""
+    grades = {"column": "grade", "as": "ordinal", "labels": ["low", "mid", "high"]}
+    return {
+        "position": spec_of("N:1", TOKENS, {"column": "place", "as": "position"}),
+        "span": spec_of("N:1", TOKENS, {"column": "stretch", "as": "span"}),
+        "positions": spec_of("N:M", TOKENS, {"column": "order", "as": "positions"}, POINTER),
+        "ordinal": spec_of("N:1", TOKENS, grades),
+    }
 
 
 def write_data(folder: Path) -> None:
