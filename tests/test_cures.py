@@ -124,7 +124,7 @@ def ways_out(problem: Problem, data: Any) -> Iterator[Any]:
 
 def _with_key(data: Any, path: Path_, key: Path_, value: Any) -> Any:
     """A key with all above it, or one beside or within what is wrong."""
-    if len(key) > 1 or key == ("cardinality",):
+    if len(key) > 1 or key[0] in ("cardinality", "decoder"):
         return changed(data, key, value)
     if key[0] in path:
         return changed(data, path[: path.index(key[0]) + 1], value)

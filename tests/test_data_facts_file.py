@@ -136,7 +136,11 @@ DAMAGES: list[tuple[str, Any, str]] = [
     ("rows", True, "rows: is True, expected a whole number"),
     ("inputs", [], "inputs: is not an object"),
     ("inputs.text", 1, "inputs.text: is not an object"),
-    ("inputs.text.kind", "x", "inputs.text.kind: is 'x', expected text, numeric, class or positions"),
+    (
+        "inputs.text.kind",
+        "x",
+        "inputs.text.kind: is 'x', expected text, numeric, class or positions",
+    ),
     ("inputs.text.mean", [1, 2], "inputs.text.mean: is not a list of 1 numbers"),
     ("inputs.text.mean", ["1"], "inputs.text.mean: holds something that is not a finite number"),
     (

@@ -11,7 +11,7 @@ from rnnspec.spec.encoder import DEFAULT_EMBED
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.inputs import TokenInput
 from rnnspec.spec.layers import ConvLayer, DenseLayer
-from rnnspec.spec.outputs import NextOutput
+from rnnspec.spec.outputs import NextOutput, TextOutput
 from rnnspec.spec.recurrent import GivenState, RecurrentLayer
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.stack import Sized, unequal_tied, unequal_widths
@@ -29,7 +29,8 @@ from rnnspec.spec.widths import (
 
 def tied_scores_are_as_wide_as_vectors(spec: Spec) -> Iterator[Finding]:
     decoder = spec.decoder
-    if decoder is None or not decoder.tied or spec.data.is_forecast:
+    texts = any(isinstance(output, TextOutput) for output in spec.data.outputs)
+    if decoder is None or not decoder.tied or not texts:
         return
     width, embed = scored_width(spec, decoder), decoder.embed or DEFAULT_EMBED
     if width and width != embed:
