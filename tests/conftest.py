@@ -39,9 +39,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="rewrite the golden files with what the code answers now; read the diff before commit",
     )
     parser.addoption(
+        "--every-place",
+        action="store_true",
+        help="every setting of a layer in every place, not in every other one",
+    )
+    parser.addoption(
         "--random-specs",
         type=int,
-        default=40,
+        default=32,
         help="how many random specs to build, train, export and compare (the full number: 1000)",
     )
 

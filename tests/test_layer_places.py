@@ -1,11 +1,12 @@
-"""Every setting of a layer in every place where a layer may stand: trained, measured, exported.
+"""Every setting of a layer in the places where a layer may stand: trained, measured, exported.
 
-The settings are those of the JSON Schema, so that a new one joins by being in it.
+The settings are those of the JSON Schema, so that a new one joins by being in it. Each is refused
+where it must be, and tried in every other place of those left; `--every-place` tries it in all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -120,8 +121,35 @@ def proved(plan: Plan, facts: Facts, model: Model) -> None:
     prove(session, model, facts, [drawn[0], drawn[2], drawn[3], drawn[5]], ids=False)
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("setting", SETTINGS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Pairs of a setting or layer and a place; of settings, the turn differs by one a row."""
+    every = bool(metafunc.config.getoption("--every-place"))
+    if {"setting", "place"} <= set(metafunc.fixturenames):
+        found = chosen(SETTINGS, PLACES, lambda name, place: name in refused(place), every)
+        metafunc.parametrize(("setting", "place"), found)
+    elif {"name", "place"} <= set(metafunc.fixturenames):
+        refusal = lambda name, place: refuses(place, STATELESS[name])  # noqa: E731
+        metafunc.parametrize(("name", "place"), chosen(STATELESS, FEW_PLACES, refusal, every))
+
+
+def chosen(
+    names: Iterable[str], places: Iterable[str], is_refused: Callable[[str, str], bool], every: bool
+) -> list[tuple[str, str]]:
+    found = []
+    for number, name in enumerate(names):
+        for turn, place in enumerate(places):
+            if every or is_refused(name, place) or (number + turn) % 2 == 0:
+                found.append((name, place))
+    return found
+
+
+def test_every_place_has_every_other_setting() -> None:
+    pairs = chosen(SETTINGS, PLACES, lambda name, place: False, every=False)
+    assert {name for name, _ in pairs} == set(SETTINGS)
+    assert {place for _, place in pairs} == set(PLACES)
+    assert 2 * len(pairs) >= len(SETTINGS) * len(PLACES) - 1
+
+
 def test_a_setting_at_a_place(place: str, setting: str) -> None:
     torch.manual_seed(0)
     layer = SETTINGS[setting]
@@ -135,8 +163,6 @@ def test_a_setting_at_a_place(place: str, setting: str) -> None:
         assert problem.hint, f"{problem.message}: no way out is told"
 
 
-@pytest.mark.parametrize("place", FEW_PLACES)
-@pytest.mark.parametrize("name", STATELESS)
 def test_a_layer_without_a_cell_at_a_place(place: str, name: str) -> None:
     torch.manual_seed(0)
     if not refuses(place, STATELESS[name]):
