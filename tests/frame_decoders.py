@@ -41,6 +41,11 @@ def again(column: str, **more: Any) -> dict[str, Any]:
     return {"column": column, "as": "frames", **more}
 
 
+def law(distribution: Any, **more: Any) -> dict[str, Any]:
+    """The entry of an output of frames of two numbers with a distribution."""
+    return {"column": "out_frames", "as": "frames", "distribution": distribution, **more}
+
+
 _COUNTED = {"column": "count"}
 SPECS: dict[str, dict[str, Any]] = {
     "learned": written(max_steps=6),
@@ -85,6 +90,17 @@ SPECS: dict[str, dict[str, Any]] = {
     "again, doubles": written(
         ("double_frames", "words"), entry=again("double_frames"), length="input", reverse=True
     ),
+    "mixture, learned": written(entry=law({"mixture": {"components": 3, "correlated": True}}),
+        max_steps=5, attention="additive"),
+    "student_t, reverse": written(entry=law("student_t"), length=4, reverse=True, layers=[LSTM]),
+    "counts, input": written(entry=law("negative_binomial"), length="input"),
+    "shares, column": written(("frames", "count"), entry=law("beta"), length=_COUNTED),
+    "quantiles, none": written(entry=law({"quantiles": [0.1, 0.5, 0.9]}), length=3,
+        feedback="none"),
+    "mixture, again": written(("double_frames",), entry=again("double_frames",
+        distribution={"mixture": 2}), length="input", reverse=True),
+    "times, again": written(entry=again("frames", distribution="weibull"), length="input"),
+    "1:N, laplace": written(("number",), "1:N", entry=law("laplace", scale="none"), max_steps=4),
     "1:N": written(("category", "vector"), "1:N", max_steps=5),
     "1:N, fixed": written(("number",), "1:N", length=4, feedback="none", layers=[LSTM]),
     "1:N, column": written(("count", "vector"), "1:N", length=_COUNTED, reverse=True),

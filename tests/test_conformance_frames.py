@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from rnnspec.export.laws import told_by_file, told_by_module
+from rnnspec.plan.nodes import FramesOutput
 from rnnspec.reference import answers, raw_outputs
 from rnnspec.reference.frames import Frames as Written
 from rnnspec.run.session import Session
@@ -61,6 +63,12 @@ def test_torch_writes_what_the_reference_does(name: str) -> None:
         alone = model.answers(batched(plan, [row]))[column]
         assert isinstance(alone, Frames)
         agree(expected[number], *of_torch(alone, 0), f"row {number} alone")
+        if together.parameters is None or alone.parameters is None:
+            continue
+        count = int(together.lengths[number])
+        assert not together.parameters[number, count:].any()
+        for found in (together.parameters[number, :count], alone.parameters[0, :count]):
+            close(found, expected[number].parameters, f"parameters of row {number}")
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -87,12 +95,31 @@ def test_onnx_writes_what_the_reference_does(name: str) -> None:
     session = Session(to_onnx(plan, facts, weights, ids=True).SerializeToString(), threads=1)
     together = session.run(feeds(plan, rows, 2, 3.7))
     for number, row in enumerate(rows):
-        agree(expected[number], *of_onnx(together, number), f"row {number} of the batch")
-        agree(expected[number], *of_onnx(session.run(feeds(plan, [row])), 0), f"row {number} alone")
+        alone, about = session.run(feeds(plan, [row])), f"row {number}"
+        agree(expected[number], *of_onnx(together, number), f"{about} of the batch")
+        agree(expected[number], *of_onnx(alone, 0), f"{about} alone")
+        if expected[number].parameters is not None:
+            true = told_by_module(out, expected[number].parameters[None])
+            for found, at in ((together, number), (alone, 0)):
+                close(of_law(out, found, at), true, f"parameters of {about}")
+
+
+def of_law(out: FramesOutput, found: Any, row: int) -> Any:
+    """What a file tells of the distributions of a row, side by side, without padding."""
+    name = answer(found)
+    count = int(found[f"{name}.lengths"][row])
+    told = [found[name], *(found[f"{name}.{part.name}"] for part in out.law.parts)]
+    assert not any(each[row, count:].any() for each in told)
+    return told_by_file(out, [each[row : row + 1, :count] for each in told])
+
+
+def answer(found: Any) -> str:
+    (name,) = (each.removesuffix(".lengths") for each in found if each.endswith(".lengths"))
+    return str(name)
 
 
 def of_onnx(found: Any, row: int) -> tuple[Any, Any, Any]:
-    (name,) = (each.removesuffix(".lengths") for each in found if each.endswith(".lengths"))
+    name = answer(found)
     count = int(found[f"{name}.lengths"][row])
     values = found[name][row]
     assert not values[count:].any()

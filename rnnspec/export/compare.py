@@ -124,7 +124,7 @@ def numeric_units(
     moments: Array | None,
 ) -> Array:
     """Those of the numbers; the rounding of float32 answers is added."""
-    if isinstance(node, FramesOutput):
+    if isinstance(node, FramesOutput) and node.distribution == "point":
         units, told = units_of_frames(node, facts, expected), expected
     else:
         units, told = units_of(node, facts, expected, moments), told_by_module(node, expected)

@@ -20,6 +20,7 @@ from rnnspec.export.compare import (
     check,
     numeric_units,
 )
+from rnnspec.export.laws import told_by_file, told_by_module
 from rnnspec.plan import Facts
 from rnnspec.plan.nodes import FramesOutput
 from rnnspec.to_torch.frames import Frames
@@ -28,7 +29,7 @@ from rnnspec.to_torch.frames import Frames
 @dataclass(frozen=True, slots=True)
 class FramesAnswers:
     """The answers to one batch: of the module, of the module in float64, and of the file: frames,
-    lengths and, of a reconstruction, errors and scores."""
+    lengths, of a reconstruction errors and scores, and the parts of a distribution."""
 
     expected: Frames
     precise: Frames
@@ -50,6 +51,9 @@ def compare_frames(node: FramesOutput, facts: Facts, answers: FramesAnswers) -> 
     ties = _ties(node, answers, lengths)
     both = np.minimum.reduce(lengths)
     parts = [(expected.values, precise.values, got[0], True)]
+    if expected.parameters is not None and precise.parameters is not None:
+        file = told_by_file(node, [got[0], *got[len(got) - len(node.law.parts) :]])
+        parts[0] = (expected.parameters, precise.parameters, file, True)
     if expected.errors is not None and precise.errors is not None:
         pair = expected.errors[..., None], precise.errors[..., None]
         parts.append((*pair, got[2][..., None], False))
@@ -72,7 +76,8 @@ def _compared(
     lengths: Array,
 ) -> tuple[float, float]:
     """The largest difference and rounding of steps `[B, U, W]` below `lengths`, `in_units` of the
-    data or as they are."""
+    data or as they are. Of a distribution the steps of the module are parameters, those of the file
+    what it tells of them."""
     steps = int(lengths.max(initial=0))
     own = (np.arange(steps) < lengths[:, np.newaxis])[..., np.newaxis]
     one, other, file = (
@@ -82,6 +87,8 @@ def _compared(
     if not np.isfinite(one).all():
         raise ExportError(f"{node.column}: {LOST.format(one[~np.isfinite(one)][0])}")
     unit = numeric_units(node, facts, one, None) if in_units else np.maximum(1, np.abs(one))
+    if in_units and node.distribution != "point":
+        one, other = told_by_module(node, one), told_by_module(node, other)
     differences, rounding = np.abs(file - one) / unit, np.abs(one - other) / unit
     check(node, differences, rounding.max(axis=(1, 2), keepdims=True, initial=0.0))
     return float(differences.max(initial=0.0)), float(rounding.max(initial=0.0))

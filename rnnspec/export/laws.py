@@ -19,14 +19,14 @@ from rnnspec.reference.distributions import answer
 from rnnspec.spec.distributions import Link
 
 Array = NDArray[np.float64]
-Distributed = NumericOutput | ForecastOutput
+Distributed = NumericOutput | ForecastOutput | FramesOutput
 
 
 def told_by_file(node: Distributed, got: Sequence[NDArray[Any]]) -> Array:
     """The answer and the parts of its distribution, of the outputs of a file for a node, side by
     side."""
     got = got[: 1 + len(node.law.parts)]
-    axes = 2 if isinstance(node, ForecastOutput) or node.steps else 1
+    axes = 2 if isinstance(node, ForecastOutput | FramesOutput) or node.steps else 1
     return np.concatenate([_joined(np.asarray(each, np.float64), axes) for each in got], axis=-1)
 
 
@@ -138,9 +138,7 @@ def _unit(law: Law, link: Link, values: Array, far: Array, base: Array) -> Array
             return np.ones_like(values)
 
 
-def scaling_of(
-    node: Distributed | FramesOutput, facts: Facts, moments: Array | None
-) -> tuple[Array, Array]:
+def scaling_of(node: Distributed, facts: Facts, moments: Array | None) -> tuple[Array, Array]:
     """Centre and scale of the numbers, `[D]`, or `[B, 1, 1]` of windows."""
     known = facts.outputs.get(node.column, facts.inputs.get(node.column))
     assert isinstance(known, NumericFacts)

@@ -32,6 +32,7 @@ from rnnspec.plan.nodes import (
     TransducerOutput,
 )
 from rnnspec.spec import Train
+from rnnspec.spec.losses import Loss
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.chain import ChainOutput as ChainModule
 from rnnspec.to_torch.devices import Inputs, Precision, tensors
@@ -192,9 +193,16 @@ def _text_loss(
 def _numeric_loss(
     objective: Objective, node: NumericOutput, raw: Tensor, targets: Tensor, inputs: Inputs
 ) -> Tensor:
-    module, known = objective.model.output(node.column), ~targets.isnan()
+    module = objective.model.output(node.column)
     assert isinstance(module, NumericModule)
-    law, loss = node.law, objective.loss_settings.of(node.column).loss
+    return _distributed_loss(module, raw, targets, objective.loss_settings.of(node.column).loss)
+
+
+def _distributed_loss(
+    module: NumericModule | FramesModule, raw: Tensor, targets: Tensor, loss: Loss
+) -> Tensor:
+    """Of raw numbers `[..., raw]` and targets `[..., width]` in the units of the data."""
+    law, known = module.law, ~targets.isnan()
     if law.name == "point":
         return losses.numeric_loss(raw, module.scale(targets), loss, known)
     if law.is_scaled:
@@ -227,13 +235,13 @@ def _frames_loss(
     module = objective.model.output(node.column)
     assert isinstance(module, FramesModule)
     lengths = objective.model.true_lengths(node, inputs, targets)
-    true = module.true_steps(targets, lengths)
-    frames = raw[:, : true.shape[1], : node.width]
-    found = losses.numeric_loss(frames, true, objective.loss_settings.of(node.column).loss)
+    frames = raw[:, : targets.shape[1], : node.raw]
+    loss = objective.loss_settings.of(node.column).loss
+    found = _distributed_loss(module, frames, module.ordered(targets, lengths), loss)
     if node.length != "learned":
         return found
     stops, own = module.stop_targets(lengths, raw.shape[1])
-    stopping = losses.stop_loss(raw[..., node.width], stops, own)
+    stopping = losses.stop_loss(raw[..., node.raw], stops, own)
     return found.flatten(1).sum(1) + node.width * stopping.sum(1)
 
 

@@ -143,7 +143,8 @@ def _ahead(node: nodes.ForecastOutput, name: str, ids: bool, attention: bool) ->
 
 def _with_lengths(node: nodes.FramesOutput, name: str, ids: bool, attention: bool) -> Names:
     errors = (f"{name}.errors", f"{name}.scores") if node.read else ()
-    return (name, f"{name}.lengths", *errors)
+    parts = (f"{name}.{part.name}" for part in node.law.parts)
+    return (name, f"{name}.lengths", *errors, *parts)
 
 
 def _with_count(node: nodes.PointerOutput, name: str, ids: bool, attention: bool) -> Names:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from rnnspec import spec as language
 from rnnspec.plan.facts import Facts, NumericFacts
 from rnnspec.plan.nodes import FramesInput, FramesOutput, Node
+from rnnspec.plan.resolve_outputs import law_of
 from rnnspec.spec import decoder as kinds
 from rnnspec.spec.search import TimesInput
 
@@ -15,10 +16,12 @@ from rnnspec.spec.search import TimesInput
 def frames_output(
     spec: language.Spec, facts: Facts, target: language.FramesOutput, nodes: Sequence[Node]
 ) -> FramesOutput:
-    """The output node; `nodes` are those of the inputs."""
+    """The output node; `nodes` are those of the inputs. Raises DataError where a correlation is
+    asked for of frames of another width than 2."""
     known, column = facts.outputs[target.column], target.column
     assert isinstance(known, NumericFacts) and spec.decoder is not None
-    scaled = target.scale == "standard"
+    scaled = target.scale == "standard" and target.distribution.name != "beta"
+    law = law_of(target.distribution, column, known.width)
     read = (n.name for n in nodes if isinstance(n, FramesInput) and n.column == column)
     plain = FramesOutput(
         f"output.{column}",
@@ -30,6 +33,10 @@ def frames_output(
         scaled and known.is_double(),
         reverse=spec.decoder.reverse,
         read=next(read, ""),
+        distribution=law.name,
+        quantiles=law.quantiles,
+        components=law.components,
+        correlated=law.correlated,
     )
     return _with_length(plain, spec.decoder, known)
 

@@ -142,15 +142,21 @@ def _law(chosen: Distribution) -> Law:
     return Law(chosen.name, quantiles, many, correlated)  # type: ignore[arg-type]
 
 
-def _distributed(node: NumericOutput, target: Distributed) -> NumericOutput:
-    """The node with the distribution of its answers. Raises DataError where a correlation is asked
+def law_of(chosen: Distribution, column: str, width: int) -> Law:
+    """The distribution of the answers of a column. Raises DataError where a correlation is asked
     for of vectors of another width than 2."""
-    law = _law(target.distribution)
-    if law.correlated and node.width != 2:
+    law = _law(chosen)
+    if law.correlated and width != 2:
         raise DataError(
-            f"{node.column!r} has width {node.width}, and a correlation is of two numbers: remove"
+            f"{column!r} has width {width}, and a correlation is of two numbers: remove"
             " 'correlated: true' from its distribution"
         )
+    return law
+
+
+def _distributed(node: NumericOutput, target: Distributed) -> NumericOutput:
+    """The node with the distribution of its answers. Raises DataError as `law_of` does."""
+    law = law_of(target.distribution, node.column, node.width)
     return replace(
         node,
         distribution=law.name,

@@ -10,18 +10,21 @@ import numpy as np
 from rnnspec.plan import Plan, nodes
 from rnnspec.plan.names import first_sequences, steps_in
 from rnnspec.reference.decode import Body, DecoderState
+from rnnspec.reference.distributions import answer as point
+from rnnspec.reference.distributions import parameters_of
 from rnnspec.reference.functions import Array, Arrays
 from rnnspec.reference.inputs import Row, scaling
 
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """The answer `[U, width]` in the units of the data and, of a reconstruction, the error of each
-    step `[U]` and the score of the row."""
+    """The answer `[U, width]` in the units of the data; of a reconstruction the error of each step
+    `[U]` and the score of the row; and of a distribution its parameters `[U, raw]`."""
 
     values: Array
     errors: Array | None = None
     score: float | None = None
+    parameters: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +51,28 @@ class Writer:
 def written(writer: Writer) -> Frames:
     """The answer to a row."""
     out, (centre, scale) = writer.out, scaling(writer.out, writer.weights, {}, writer.out.width)
-    steps = _free(writer)
-    steps = steps[::-1] if out.reverse else steps
-    answer = steps * scale + centre
+    raw = _free(writer)
+    raw = raw[::-1] if out.reverse else raw
+    answer, parameters = _answered(writer, raw)
+    steps = (answer - centre) / scale
+    told = None if out.law.name == "point" else parameters
     if not out.read:
-        return Frames(answer)
+        return Frames(answer, parameters=told)
     source = writer.plan.node(out.read)
     assert isinstance(source, nodes.FramesInput)
     given = np.asarray(writer.row[source.key], np.float64).reshape(-1, out.width)
     squares = ((given - centre) / scale - steps) ** 2
-    return Frames(answer, np.array([_mean(step) for step in squares]), _mean(squares))
+    return Frames(answer, np.array([_mean(step) for step in squares]), _mean(squares), told)
+
+
+def _answered(writer: Writer, raw: Array) -> tuple[Array, Array]:
+    """The point answers `[U, width]` to raw numbers `[U, raw]`, and the parameters behind them,
+    `[U, raw]`, in the units of the data."""
+    out, each = writer.out, (writer.out.laws, writer.out.law.width)
+    units = (one.reshape(each) for one in scaling(out, writer.weights, {}, out.width))
+    laws = raw.reshape(len(raw), out.laws, out.law.size)
+    found = parameters_of(out.law, laws, *units)
+    return point(out.law, found).reshape(len(raw), out.width), found.reshape(raw.shape)
 
 
 def raw_frames(writer: Writer, truth: Array) -> Array:
@@ -74,15 +89,17 @@ def raw_frames(writer: Writer, truth: Array) -> Array:
 
 
 def _free(writer: Writer) -> Array:
-    """The frames in the order of writing, fed with its own."""
+    """The raw numbers `[U, raw]` in the order of writing, fed with its own answers."""
     out, body, state = writer.out, writer.body(), DecoderState()
-    found = [np.zeros(out.width)]
+    centre, scale = scaling(out, writer.weights, {}, out.width)
+    found, fed = list[Array](), np.zeros(out.width)
     for step in range(_most(writer)):
-        raw, state = body.advance(found[-1], state)
+        raw, state = body.advance(fed, state)
         if out.length == "learned" and step >= out.least and raw[-1] > 0:
             break
-        found.append(raw[: out.width])
-    return np.array(found[1:]).reshape(-1, out.width)
+        found.append(raw[: out.raw])
+        fed = (_answered(writer, raw[None, : out.raw])[0][0] - centre) / scale
+    return np.array(found).reshape(-1, out.raw)
 
 
 def _most(writer: Writer) -> int:

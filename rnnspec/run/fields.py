@@ -61,7 +61,8 @@ def _of(output: OutputColumn, graph: Collection[str], top: int) -> Iterator[tupl
         return
     if output.kind == "sequence":
         fields: dict[str, Field] = {"score": "real", "errors": ListOf("real")}
-        yield from ((f"{output.column}.{part}", fields[part]) for part in output.parts)
+        for part in output.parts:
+            yield f"{output.column}.{part}", fields.get(part) or _part(output, part)
         return
     for part in output.parts:
         yield f"{output.column}.{part}", _part(output, part)
@@ -75,15 +76,16 @@ def _part(output: OutputColumn, part: str) -> Field:
     components, of vectors with a list of numbers for each."""
     answer = _answer(output)
     if part == "quantiles":
-        alone = output.width == 1 and output.kind in ("vector", "frames")
+        alone = output.width == 1 and output.kind in ("vector", "frames", "sequence")
         return ByName(answer.of if alone and isinstance(answer, ListOf) else answer)
     if part not in ("weights", "means", "deviations", "correlations"):
         return answer
     components: Field = _number(output)
-    if part in ("means", "deviations") and output.kind in ("vector", "frames"):
+    if part in ("means", "deviations") and output.kind in ("vector", "frames", "sequence"):
         components = ListOf(components)
     components = ListOf(components)
-    return ListOf(components) if output.kind in ("frames", "forecast") else components
+    of_steps = output.kind in ("frames", "sequence", "forecast")
+    return ListOf(components) if of_steps else components
 
 
 def _with_draws(answer: Field) -> Field:

@@ -138,8 +138,8 @@ class OutputColumn:
     - `number`, `vector`, `frames`: a number, `width` numbers, or `width` numbers a step.
     - `text`, `tokens`, `ids`: a text, a list of texts or of numbers, the `n_best` of them. With
       `copies`, number `width` + j of `ids` is the token at step j, from 0, of that input column.
-    - `sequence`: frames of `width` numbers, as many as the answer has; with `parts`, how far each
-      is from the input, and the row.
+    - `sequence`: frames of `width` numbers, as many as the answer has; with the parts `errors` and
+      `score`, how far each is from the input, and the row.
     - `forecast`: `width` values ahead.
     - `position`, `span`: the number of a step, or those of the first and the last one; with the
       part `text` the tokens there. `positions`: the numbers of several steps, `n_best` such lists.
@@ -433,12 +433,14 @@ def _forecast(plan: Plan, node: nodes.ForecastOutput, facts: Facts, ids: bool) -
 
 
 def _sequence(plan: Plan, node: nodes.FramesOutput, facts: Facts, ids: bool) -> OutputColumn:
+    errors = ("score", "errors") if node.read else ()
     return OutputColumn(
         node.column,
         "sequence",
         node.width,
         name=_name(plan, node),
-        parts=("score", "errors") if node.read else (),
+        quantiles=node.quantiles,
+        parts=(*errors, *(part.name for part in node.law.parts)),
         double=node.double,
     )
 

@@ -27,6 +27,7 @@ By the kind of an output `c`, the answer to a row has:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -222,10 +223,10 @@ def _sequence(output: OutputColumn, results: Results, steps: Sequence[int]) -> I
     column, name = output.column, output.answer
     for row, count in enumerate(results[f"{name}.lengths"].tolist()):
         answer: Answer = {column: results[name][row, :count].tolist()}
-        if output.parts:
+        if "score" in output.parts:
             answer[f"{column}.score"] = results[f"{name}.scores"][row].item()
-            answer[f"{column}.errors"] = results[f"{name}.errors"][row, :count].tolist()
-        yield answer
+        of_steps = replace(output, parts=tuple(p for p in output.parts if p != "score"))
+        yield answer | _parts(of_steps, results, row, count)
 
 
 def _position(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:

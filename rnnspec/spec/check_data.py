@@ -334,10 +334,6 @@ def distributions_fit_answers(spec: Spec) -> Iterator[Finding]:
             if chosen.name != "point":
                 yield no_effect((*path, "distribution"), "where no number is answered")
             continue
-        if output is spec.written_frames and chosen.name != "point":
-            message = "frames that a decoder writes are points"
-            yield Finding((*path, "distribution"), message, "remove it", key=True)
-            continue
         if isinstance(chosen, BetaDistribution) and getattr(output, "scale", "standard") == "none":
             yield no_effect((*path, "scale"), "with beta, whose shares are never scaled")
         one = isinstance(output, NumberOutput | ForecastOutput)

@@ -8,6 +8,7 @@ from rnnspec.spec.base import Loc
 from rnnspec.spec.decoder import CountedLength, Decoder
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.inputs import FramesInput, KeysInput, NumberInput
+from rnnspec.spec.metrics import distribution_of
 from rnnspec.spec.outputs import FramesOutput
 from rnnspec.spec.spec import Spec
 
@@ -149,6 +150,7 @@ def reconstructions_keep_their_steps(spec: Spec) -> Iterator[Finding]:
             message = f"answers the input {output.column!r} again, which has its own steps"
             hint = "write 'length: input' under 'decoder'"
             yield Finding((*path, "column"), message, hint)
-        if output.scale != source.scale:
+        unscaled = distribution_of(output).name == "beta"
+        if output.scale != source.scale and not unscaled:
             message = f"the input {output.column!r} has 'scale: {source.scale}'"
             yield Finding((*path, "scale"), message, f"write 'scale: {source.scale}' here too")

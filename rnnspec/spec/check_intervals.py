@@ -18,6 +18,9 @@ def intervals_have_a_distribution(spec: Spec) -> Iterator[Finding]:
         if not output.intervals:
             continue
         at = (*path, "intervals")
+        if output is spec.written_frames:
+            yield from _of_written(at, output)
+            continue
         match output.distribution.name:
             case "point":
                 yield from _of_point(spec, at, output)
@@ -45,7 +48,9 @@ def draws_have_a_distribution(spec: Spec) -> Iterator[Finding]:
         if output.samples is None:
             continue
         at = (*path, "samples")
-        if output.distribution.name == "point":
+        if output is spec.written_frames:
+            yield from _of_written(at, output)
+        elif output.distribution.name == "point":
             yield from _of_point(spec, at, output)
         elif output.distribution.name == "quantiles":
             message = "quantiles are a few points of a distribution, which nothing is drawn from"
@@ -66,10 +71,18 @@ def _of_paths(spec: Spec, output: ForecastOutput) -> str:
     return f"write 'paths: {max(2, output.samples or 0)}' in its place, or leave out the decoder"
 
 
+def _of_written(at: Loc, output: Distributed) -> Iterator[Finding]:
+    """Frames that a decoder writes have the parameters of their distribution alone beside them."""
+    if output.distribution.name == "point":
+        yield no_effect(at, "with frames that a decoder writes, and answers as points")
+        return
+    what = "bounds" if at[-1] == "intervals" else "draws"
+    message = f"the decoder reads its own answers, and {what} would be of each step alone"
+    yield Finding(at, message, "remove it; the file answers the parameters of each step", key=True)
+
+
 def _of_point(spec: Spec, at: Loc, output: Distributed) -> Iterator[Finding]:
-    if output is spec.written_frames:
-        yield no_effect(at, "with frames that a decoder writes, which are points")
-    elif isinstance(output, NextOutput) and not answers_numbers(spec, output):
+    if isinstance(output, NextOutput) and not answers_numbers(spec, output):
         yield no_effect(at, "where no number is answered")
     else:
         hint = "remove it, or write a distribution, as in 'distribution: gaussian'"

@@ -113,6 +113,7 @@ def _outputs(spec: Spec, output: Output, ids: bool) -> Iterator[str]:
         yield from (name, f"{name}.lengths")
         if spec.data.input_of(output) is not None:
             yield from (f"{name}.errors", f"{name}.scores")
+        yield from (f"{name}.{part}" for part in parts_of(distribution_of(output)))
     elif isinstance(output, ForecastOutput) and output.paths is not None:
         yield from (name, f"{name}.quantiles", f"{name}.paths")
     elif isinstance(output, ForecastOutput) or answers_numbers(spec, output):

@@ -109,7 +109,8 @@ def _default(spec: Spec, output: Target) -> str:
             return "mase" if output.distribution.name == "point" else LOSS
         case FramesOutput() if output is spec.written_frames and spec.decoder is not None:
             # The loss is of steps after the true ones, and the file writes after its own.
-            return "mae" if spec.decoder.feedback == "answers" else LOSS
+            after_its_own = spec.decoder.feedback == "answers"
+            return "mae" if after_its_own and output.distribution.name == "point" else LOSS
         case VectorOutput() | FramesOutput():  # numbers in units of their own
             return LOSS
         case _:

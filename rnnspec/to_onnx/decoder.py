@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import assert_never
 
-from rnnspec.plan.nodes import (
-    SOFTPLUS_FLOOR,
-    Attend,
-    Decoder,
-    ForecastOutput,
-    Law,
-    Pointer,
-    PreviousNumber,
-)
+from rnnspec.plan.nodes import Attend, Decoder, ForecastOutput, Pointer, PreviousNumber
 from rnnspec.to_onnx.body import Body
-from rnnspec.to_onnx.distributions import Units, answer_of, median, parameters_of, split_raw
+from rnnspec.to_onnx.distributions import split_raw
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter, Extent
-from rnnspec.to_onnx.functions import precise_sigmoid
+from rnnspec.to_onnx.feedback import FedScaling, fed_answer, fed_scaling
 from rnnspec.to_onnx.lengths import Lengths
 from rnnspec.to_onnx.loop import Loop
 from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence, Vector
-from rnnspec.to_onnx.numbers import centre_and_scale, scaled_type
 from rnnspec.to_onnx.rows import rows_of
 from rnnspec.to_onnx.sample_paths import lower_paths
 
@@ -51,7 +40,7 @@ def _recursive_forecast(
     """The body once for each step ahead, fed with its own answers: `[H, B, W]`."""
     emit, name, rows = low.emit, node.name, rows_of(low, node)
     body, fed = Body(low, node, rows), _is_fed(node)
-    scalings = [_scaling(low, end) for end in ends] if fed else []
+    scalings = [fed_scaling(low, end) for end in ends] if fed else []
     loop = Loop(emit, f"{name}.ahead")
     previous = loop.state(f"{name}.previous", _last(low, node), FLOAT, [BATCH, len(ends)])
     before = loop.carried(body.states, BATCH)
@@ -75,14 +64,14 @@ def _fed(
     node: Decoder,
     raw: str,
     ends: Sequence[ForecastOutput],
-    scalings: Sequence[_Scaling],
+    scalings: Sequence[FedScaling],
     previous: str,
 ) -> str:
     """What the next step reads of the answers of this one, `[B, K]`; or what this one has read."""
     if not _is_fed(node):
         return emit.op("Identity", [previous], f"{node.name}.again")
     raw_of = split_raw(emit, ends, raw)
-    means = [_mean(emit, *each) for each in zip(ends, raw_of, scalings, strict=True)]
+    means = [fed_answer(emit, *each) for each in zip(ends, raw_of, scalings, strict=True)]
     return emit.concat(means, 1, f"{node.name}.fed") if len(means) > 1 else means[0]
 
 
@@ -114,59 +103,3 @@ def last_so_far(low: Lowering, steps: PaddedSequence, here: str, kept: str) -> s
     found = steps.lengths.or_before(here, chunks.before(kept), f"{kept}.so_far")
     chunks.after(kept, found)
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Scaling:
-    """How an answer that is not scaled as the series becomes so: (v - centre) / scale. `shift` is
-    centre over scale, floats `[B, 1]` or `[1]`; both are "" where nothing is to be done."""
-
-    scale: str = ""
-    shift: str = ""
-
-
-def _scaling(low: Lowering, output: ForecastOutput) -> _Scaling:
-    if output.law.is_scaled:
-        return _Scaling()
-    found, name = centre_and_scale(low, output), f"{output.name}.fed.shift"
-    if found is None:
-        return _Scaling()
-    kind = scaled_type(output)
-    shift = low.emit.op("Div", list(found), name)
-    shift = low.emit.cast(shift, kind, FLOAT, f"{name}.float")
-    if not output.law.traits.unscaled:
-        return _Scaling("", shift)
-    return _Scaling(low.emit.cast(found[1], kind, FLOAT, f"{output.name}.fed.scale"), shift)
-
-
-def _mean(emit: Emitter, output: ForecastOutput, raw: str, scaling: _Scaling) -> str:
-    """The answer to raw numbers `[B, parameters]`, scaled as the series is: `[B, 1]`."""
-    name, law = f"{output.name}.fed", output.law
-    mean = _unmoved(emit, law, raw, name)
-    if scaling.scale:
-        mean = emit.op("Div", [mean, scaling.scale], f"{name}.scaled")
-    return emit.op("Sub", [mean, scaling.shift], f"{name}.moved") if scaling.shift else mean
-
-
-def _unmoved(emit: Emitter, law: Law, raw: str, name: str) -> str:
-    """The answer `[B, 1]` in units of the scale."""
-    match law.traits.answer:
-        case "middle":
-            return median(emit, raw, law.quantiles, f"{name}.sorted", name)[1]
-        case "mean" | "median":
-            units = Units(emit, name)
-            found = parameters_of(law, raw, units, 1, joint=False)
-            return answer_of(law, found, units, 1, joint=False)
-        case "first":
-            first = raw
-            if law.size > 1:
-                first = emit.op("Gather", [raw, emit.integers(0)], f"{name}.first", axis=-1)
-            match law.parameters[0].link:
-                case "value":
-                    return first
-                case "share":
-                    return precise_sigmoid(emit, first, f"{name}.mean")
-            soft = emit.op("Softplus", [first], f"{name}.softplus")
-            return emit.op("Max", [soft, emit.number(SOFTPLUS_FLOOR)], f"{name}.mean")
-        case _:
-            assert_never(law.traits.answer)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from rnnspec.plan.names import labels_of, output_names
-from rnnspec.plan.nodes import ClassOutput, LabelsOutput, NumericOutput, StatesOutput
+from rnnspec.plan.nodes import ClassOutput, FramesOutput, LabelsOutput, NumericOutput, StatesOutput
+from rnnspec.spec.distributions import Parameter
 from rnnspec.to_onnx.distributions import Units, answer_of, doc_of, parameters_of
 from rnnspec.to_onnx.emitter import DOUBLE, FLOAT, INT64, STRING, Extent
 from rnnspec.to_onnx.functions import precise_sigmoid
@@ -108,16 +109,8 @@ def _lower_distributed(low: Lowering, node: NumericOutput) -> Value:
     emit, source, law, name = low.emit, low.values[node.source], node.law, node.name
     rows = _extents(source)
     raw, joint = _by_row(source, f"{name}.by_row", 1), law.width > 1 or _is_vector_of_one(node)
-    if node.laws > 1:
-        shape = emit.integers(*[0] * len(rows), node.laws, law.size)
-        raw = emit.op("Reshape", [raw, shape], f"{name}.laws")
-    axes = len(rows) + (node.laws > 1)
-    units, kind = _units_of(low, node), DOUBLE if node.double else FLOAT
-    found = parameters_of(law, raw, units, axes, joint)
-    answer = answer_of(law, found, units, axes, joint)
-    if node.single or node.laws > 1:
-        answer = emit.squeeze(answer, -1, f"{name}.single")
-    titles = output_names(low.plan, node, low.ids)
+    found, units, answer = distributed(low, node, raw, len(rows), joint, node.single)
+    titles, kind = output_names(low.plan, node, low.ids), DOUBLE if node.double else FLOAT
     extents, past = rows if node.single else [*rows, node.width], _past(source, "0")
 
     def told(value: str, title: str, kind: int, wide: list[Extent], doc: str) -> str:
@@ -129,21 +122,61 @@ def _lower_distributed(low: Lowering, node: NumericOutput) -> Value:
 
     value = told(answer, titles[0], kind, extents, UNITS)
     each = [*rows, node.laws] if node.laws > 1 else rows
-    for part, title in zip(law.parts, titles[1:], strict=False):
-        values, wide = found[part.name], each
-        if part.axes == "one":
-            flat = node.single or node.laws > 1
-            values = emit.squeeze(values, -1, f"{name}.{part.name}.flat") if flat else values
-            wide = each if flat else [*each, 1]
-        elif joint and part.axes == "values":
-            wide = [*each, law.components, law.width]
-        else:
-            wide = [*each, law.count(part)]
+    shaped = parts_shaped(low, node, found, each, joint, node.single)
+    for (part, values, wide), title in zip(shaped, titles[1:], strict=False):
         told(values, title, kind, wide, doc_of(law, part))
     lone = not node.single and node.width == 1
     laws = Laws(found, units, each, extents, joint, lone)
     tell_beside(low, node, laws, titles[1 + len(law.parts) :], told)
     return like(source, value)
+
+
+def distributed(
+    low: Lowering,
+    node: NumericOutput | FramesOutput,
+    raw: str,
+    rows: int,
+    joint: bool,
+    single: bool = False,
+) -> tuple[dict[str, str], Units, str]:
+    """The parameters by name of raw numbers `[…, raw]` with `rows` axes before the last, as
+    `parameters_of` has them, their units, and the point answers `[…, width]`, of `single` ones
+    `[…]`."""
+    emit, law, name = low.emit, node.law, node.name
+    if node.laws > 1:
+        shape = emit.integers(*[0] * rows, node.laws, law.size)
+        raw = emit.op("Reshape", [raw, shape], f"{name}.laws")
+    axes = rows + (node.laws > 1)
+    units = _units_of(low, node)
+    found = parameters_of(law, raw, units, axes, joint)
+    answer = answer_of(law, found, units, axes, joint)
+    if single or node.laws > 1:
+        answer = emit.squeeze(answer, -1, f"{name}.single")
+    return found, units, answer
+
+
+def parts_shaped(
+    low: Lowering,
+    node: NumericOutput | FramesOutput,
+    found: Mapping[str, str],
+    each: Sequence[Extent],
+    joint: bool,
+    single: bool = False,
+) -> Iterator[tuple[Parameter, str, list[Extent]]]:
+    """The parts of a distribution beside the answer, with their extents; `each` are those of a
+    law."""
+    emit, law, wide = low.emit, node.law, list(each)
+    for part in law.parts:
+        values = found[part.name]
+        if part.axes == "one":
+            flat, title = single or node.laws > 1, f"{node.name}.{part.name}.flat"
+            values = emit.squeeze(values, -1, title) if flat else values
+            wide = [*each] if flat else [*each, 1]
+        elif joint and part.axes == "values":
+            wide = [*each, law.components, law.width]
+        else:
+            wide = [*each, law.count(part)]
+        yield part, values, wide
 
 
 def _is_vector_of_one(node: NumericOutput) -> bool:
@@ -161,7 +194,7 @@ def _own_steps(
     return low.emit.op("Where", [valid, value, low.emit.number(0.0, kind)], f"{name}.or_zero")
 
 
-def _units_of(low: Lowering, node: NumericOutput) -> Units:
+def _units_of(low: Lowering, node: NumericOutput | FramesOutput) -> Units:
     """How the numbers were scaled: of several laws `[laws, 1]`, else `[width]`."""
     found, kind = centre_and_scale(low, node), scaled_type(node)
     if found is None:

@@ -9,18 +9,22 @@ from dataclasses import dataclass
 
 from rnnspec.plan.names import output_names
 from rnnspec.plan.nodes import MOST_COUNTED, Decoder, FramesInput, FramesOutput, PreviousFrame
+from rnnspec.spec.distributions import Parameter
 from rnnspec.to_onnx.body import Body
+from rnnspec.to_onnx.distributions import doc_of
 from rnnspec.to_onnx.emitter import BOOL, DOUBLE, FLOAT, INT64, Emitter, Extent
+from rnnspec.to_onnx.feedback import FedScaling, fed_frame, fed_scaling
 from rnnspec.to_onnx.loop import Loop
 from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, Vector
 from rnnspec.to_onnx.numbers import UNITS, centre_and_scale, frames_given, input_type, scaled_type
+from rnnspec.to_onnx.outputs import distributed, parts_shaped
 from rnnspec.to_onnx.rows import Rows, rows_of
 from rnnspec.to_onnx.search.loop import ANSWER, limits_of, trimmed
 
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """Raw frames `[U, B, width]` in the order of writing, and how many each row has, int64 `[B]`;
+    """Raw numbers `[U, B, raw]` in the order of writing, and how many each row has, int64 `[B]`;
     U is the largest of these, and at least 1."""
 
     frames: str
@@ -29,21 +33,29 @@ class _Written:
 
 def lower_written_frames(low: Lowering, node: FramesOutput) -> Vector:
     """`<name>` `[B, U, width]` in the units of the data, 0 past `<name>.lengths` int64 `[B]`; of a
-    reconstruction `<name>.errors` `[B, U]` and `<name>.scores` `[B]`."""
+    reconstruction `<name>.errors` `[B, U]` and `<name>.scores` `[B]`; then the parameters of the
+    distribution."""
     emit, name = low.emit, node.name
     decoder = low.plan.node(node.source)
     assert isinstance(decoder, Decoder), f"{name} reads no decoder"
     rows = rows_of(low, decoder)
     body = Body(low, decoder, rows)
     learned = node.length == "learned"
-    found = _until_stopped(low, node, body) if learned else _counted(low, node, body)
+    scaling = fed_scaling(low, node) if _is_fed(body) or node.read else FedScaling()
+    write = _until_stopped if learned else _counted
+    found = write(low, node, body, scaling)
     steps = _ordered(emit, node, found)
     own = _own(emit, found, name)
     told = iter(output_names(low.plan, node, low.ids))
     kind = DOUBLE if node.double else FLOAT
-    value = _in_units(low, node, steps)
-    value = emit.op("Where", [own, value, emit.number(0.0, kind)], f"{name}.or_zero")
-    value = emit.transpose(value, [1, 0, 2], f"{name}.value")
+    if node.distribution == "point":
+        parts, value = list[_Part](), _in_units(low, node, steps)
+        value = emit.op("Where", [own, value, emit.number(0.0, kind)], f"{name}.or_zero")
+        value = emit.transpose(value, [1, 0, 2], f"{name}.value")
+    else:
+        parts, value = _distributed(low, node, steps, own)
+        if node.read:
+            steps = fed_frame(emit, node, steps, scaling, 2, f"{name}.point")
     extents: list[Extent] = [BATCH, ANSWER, node.width]
     emit.output(value, next(told), kind, extents, f"frames {UNITS}; 0 past the length")
     lengths = emit.op("Identity", [found.lengths], f"{name}.count")
@@ -54,7 +66,38 @@ def lower_written_frames(low: Lowering, node: FramesOutput) -> Vector:
         doc = f"mean of the squared differences from the input, {unit}"
         emit.output(errors, next(told), FLOAT, [BATCH, ANSWER], f"{doc}, of each step")
         emit.output(scores, next(told), FLOAT, [BATCH], f"{doc}, of the row")
+    for (part, values, wide), title in zip(parts, told, strict=True):
+        emit.output(values, title, kind, wide, f"{doc_of(node.law, part)}; 0 past the length")
     return Vector(value)
+
+
+_Part = tuple[Parameter, str, list[Extent]]
+"""A parameter of a distribution, its value and its extents."""
+
+
+def _distributed(
+    low: Lowering, node: FramesOutput, steps: str, own: str
+) -> tuple[list[_Part], str]:
+    """The parts of the distributions behind raw numbers `[U, B, raw]`, rows first, and the point
+    answers `[B, U, width]`; 0 past the length."""
+    emit, name, joint = low.emit, node.name, node.distribution == "mixture"
+    raw = emit.transpose(steps, [1, 0, 2], f"{name}.by_row")
+    found, _, answer = distributed(low, node, raw, 2, joint)
+    valid = emit.transpose(own, [1, 0, 2], f"{name}.own.by_row")
+    zero = emit.number(0.0, DOUBLE if node.double else FLOAT)
+    each: list[Extent] = [BATCH, ANSWER, *([node.laws] if node.laws > 1 else [])]
+    parts = list[_Part]()
+    for part, values, wide in parts_shaped(low, node, found, each, joint):
+        title = f"{name}.{part.name}"
+        flag = emit.unsqueeze(valid, 3, f"{title}.own") if len(wide) == 4 else valid
+        values = emit.op("Where", [flag, values, zero], f"{title}.or_zero")
+        parts.append((part, values, wide))
+    return parts, emit.op("Where", [valid, answer, zero], f"{name}.value")
+
+
+def _is_fed(body: Body) -> bool:
+    first = body.node.body[0]
+    return isinstance(first, PreviousFrame) and first.fed
 
 
 def _fed(loop: Loop, node: FramesOutput, body: Body) -> str:
@@ -67,12 +110,16 @@ def _fed(loop: Loop, node: FramesOutput, body: Body) -> str:
     return loop.state(first.name, zeros, FLOAT, [BATCH, first.width])
 
 
-def _next_fed(emit: Emitter, node: FramesOutput, body: Body, frame: str) -> list[str]:
-    first = body.node.body[0]
-    return [frame] if isinstance(first, PreviousFrame) and first.fed else []
+def _next_fed(
+    emit: Emitter, node: FramesOutput, body: Body, raw: str, scaling: FedScaling
+) -> list[str]:
+    """The answer to the raw numbers of a step, `[B, raw]`, if it is fed."""
+    if not _is_fed(body):
+        return []
+    return [fed_frame(emit, node, raw, scaling, 1, f"{node.name}.fed")]
 
 
-def _counted(low: Lowering, node: FramesOutput, body: Body) -> _Written:
+def _counted(low: Lowering, node: FramesOutput, body: Body, scaling: FedScaling) -> _Written:
     """As many steps as the longest row has."""
     emit, name = low.emit, node.name
     lengths = _lengths(low, node, body.rows)
@@ -82,8 +129,8 @@ def _counted(low: Lowering, node: FramesOutput, body: Body) -> _Written:
     previous = _fed(loop, node, body)
     before = loop.carried(body.states, BATCH)
     step = body.step(loop.emit, body.rows, loop.step, previous, before)
-    states = [*_next_fed(loop.emit, node, body, step.logits), *step.states]
-    extents: list[Extent] = [BATCH, node.width]
+    states = [*_next_fed(loop.emit, node, body, step.logits, scaling), *step.states]
+    extents: list[Extent] = [BATCH, node.raw]
     _, (frames,) = loop.close(trips, loop.going, states, [(step.logits, FLOAT, extents)])
     return _Written(frames, lengths)
 
@@ -104,7 +151,7 @@ def _lengths(low: Lowering, node: FramesOutput, rows: Rows) -> str:
     return emit.op("Cast", [within], name, to=INT64)
 
 
-def _until_stopped(low: Lowering, node: FramesOutput, body: Body) -> _Written:
+def _until_stopped(low: Lowering, node: FramesOutput, body: Body, scaling: FedScaling) -> _Written:
     """Step by step until the last raw number of each row says stop, or its limit is reached."""
     emit, name, rows = low.emit, node.name, body.rows
     limits = limits_of(low, name, node)
@@ -120,7 +167,7 @@ def _until_stopped(low: Lowering, node: FramesOutput, body: Body) -> _Written:
     before = loop.carried(body.states, BATCH)
     inner = loop.emit
     step = body.step(inner, rows, loop.step, previous, before)
-    sizes = emit.integers(node.width, 1)
+    sizes = emit.integers(node.raw, 1)
     names = [f"{name}.frame", f"{name}.stop"]
     frame, stop = inner.ops("Split", [step.logits, sizes], names, axis=1)
     flat = inner.squeeze(stop, 1, f"{name}.stop.flat")
@@ -137,14 +184,14 @@ def _until_stopped(low: Lowering, node: FramesOutput, body: Body) -> _Written:
     flags = inner.op("Cast", [goes_on], f"{name}.flags", to=INT64)
     any_row = inner.op("ReduceMax", [flags], f"{name}.any", keepdims=0)
     going = inner.op("Cast", [any_row], f"{name}.going", to=BOOL)
-    states = [after, goes_on, *_next_fed(inner, node, body, frame), *step.states]
-    extents: list[Extent] = [BATCH, node.width]
+    states = [after, goes_on, *_next_fed(inner, node, body, frame, scaling), *step.states]
+    extents: list[Extent] = [BATCH, node.raw]
     (lengths, *_), (frames,) = loop.close(trips, going, states, [(frame, FLOAT, extents)])
     return _Written(trimmed(emit, frames, lengths, f"{name}.cut"), lengths)
 
 
 def _ordered(emit: Emitter, node: FramesOutput, found: _Written) -> str:
-    """`[U, B, width]` in the order of the data. Some versions of onnxruntime leave rows without a
+    """`[U, B, raw]` in the order of the data. Some versions of onnxruntime leave rows without a
     step unwritten, where nothing is read."""
     if not node.reverse:
         return found.frames

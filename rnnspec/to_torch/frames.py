@@ -10,8 +10,7 @@ from torch import Tensor
 from rnnspec.plan import nodes
 from rnnspec.to_torch.decoder import Body
 from rnnspec.to_torch.decoder_stages import Reads
-from rnnspec.to_torch.inputs import Scaling
-from rnnspec.to_torch.outputs import Raw
+from rnnspec.to_torch.outputs import Distributed
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,8 @@ class Frames:
 
     `values` `[B, U, width]` in the units of the data, 0 past the `lengths` `[B]`; U is at least 1.
     Of a reconstruction the `errors` `[B, U]` of its steps and the `scores` `[B]` of its rows; of a
-    learned length the raw numbers `stops` `[B, U']` of all steps that were run.
+    learned length the raw numbers `stops` `[B, U']` of all steps that were run; of a distribution
+    its `parameters` `[B, U, raw]`, 0 past the lengths.
     """
 
     values: Tensor
@@ -28,9 +28,10 @@ class Frames:
     errors: Tensor | None = None
     scores: Tensor | None = None
     stops: Tensor | None = None
+    parameters: Tensor | None = None
 
 
-class FramesOutput(Raw, Scaling):
+class FramesOutput(Distributed):
     """Raw numbers `[B, U, raw_width]`, in the order of writing."""
 
     node: nodes.FramesOutput
@@ -39,6 +40,16 @@ class FramesOutput(Raw, Scaling):
     def learned(self) -> bool:
         """Whether the last raw number says stop."""
         return self.node.length == "learned"
+
+    def fed(self, raw: Tensor) -> Tensor:
+        """The answers `[..., width]` to raw numbers `[..., raw_width]`, scaled as frames are fed
+        back."""
+        raw = raw[..., : self.node.raw]
+        if self.law.name == "point":
+            return raw
+        if self.law.is_scaled:
+            return self.narrow(self.expected(self.standard(raw).flatten(-2)))
+        return self.scale(self.expected(self.answer(raw)))
 
     def ordered(self, steps: Tensor, lengths: Tensor) -> Tensor:
         """Steps `[B, U, ...]` of rows of these lengths from the order of the data to that of
@@ -93,7 +104,7 @@ def raw_frames(
         return body.teacher_forced(reads, before, lengths + extra).values
 
     def following(step: int, raw: Tensor) -> Tensor:
-        own, given = raw[:, : output.node.width], before[step + 1]
+        own, given = output.fed(raw), before[step + 1]
         forced = torch.rand((len(given), 1), device=given.device) < teacher_forcing
         return torch.where(forced, given, own)
 
@@ -119,19 +130,21 @@ def write(
         raw = _counted(body, reads, output, lengths)
     longest = max(1, int(lengths.max())) if len(lengths) else 1
     own = torch.arange(longest, device=lengths.device) < lengths[:, None]
-    scaled = output.ordered(raw[:longest, :, : output.node.width].transpose(0, 1), lengths)
-    values = output.unscale(scaled)
+    found = output.ordered(raw[:longest, :, : output.node.raw].transpose(0, 1), lengths)
+    answers = output.answer(found)
     if not output.node.double:
-        values = values.to(scaled.dtype)
-    values = values.masked_fill(~own[..., None], 0.0)
+        answers = answers.to(found.dtype)
+    values = output.expected(answers).masked_fill(~own[..., None], 0.0)
+    told = None if output.law.name == "point" else answers.masked_fill(~own[..., None], 0.0)
     if given is None:
-        return Frames(values, lengths, stops=stops)
+        return Frames(values, lengths, stops=stops, parameters=told)
+    scaled = output.fed(found)
     true = output.scale(given[:, :longest])
     known = ~true.isnan() & own[..., None]
     squares = torch.where(known, (scaled - true).square(), 0.0)
     of_steps, of_rows = known.sum(2).clamp(min=1), known.sum((1, 2)).clamp(min=1)
     errors, scores = squares.sum(2) / of_steps, squares.sum((1, 2)) / of_rows
-    return Frames(values, lengths, errors, scores, stops)
+    return Frames(values, lengths, errors, scores, stops, told)
 
 
 def _counted(body: Body, reads: Reads, output: FramesOutput, lengths: Tensor) -> Tensor:
@@ -142,9 +155,7 @@ def _counted(body: Body, reads: Reads, output: FramesOutput, lengths: Tensor) ->
     begin = output.one.new_zeros((reads.rows, first.width))
     if not first.fed:
         return body.teacher_forced(reads, begin.expand(steps, -1, -1), lengths).values
-    return body.free_running(
-        reads, begin, steps, lambda step, raw: raw[:, : output.node.width]
-    ).values
+    return body.free_running(reads, begin, steps, lambda step, raw: output.fed(raw)).values
 
 
 def _until_stopped(
@@ -162,10 +173,10 @@ def _until_stopped(
         states = run.states
         found.append(run.logits)
         if step >= node.least:
-            going = going & ~(run.logits[:, node.width] > 0)
+            going = going & ~(run.logits[:, node.raw] > 0)
         lengths = lengths + going
         going = going & (lengths < limits)
         if first.fed:
-            previous = run.logits[:, : node.width]
+            previous = output.fed(run.logits)
     raw = torch.stack(found)
-    return raw, lengths, raw[..., node.width].t()
+    return raw, lengths, raw[..., node.raw].t()

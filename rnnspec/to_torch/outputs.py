@@ -46,12 +46,12 @@ class LabelsOutput(Raw):
         return torch.sigmoid(logits)
 
 
-class NumericOutput(Raw, Scaling):
-    """Raw numbers `[B, raw]`, or `[B, T, raw]`: scaled values, or those behind a distribution."""
+class Distributed(Raw, Scaling):
+    """Raw numbers `[..., raw]`: scaled values, or those behind a distribution."""
 
-    node: nodes.NumericOutput
+    node: nodes.NumericOutput | nodes.FramesOutput
 
-    def __init__(self, node: nodes.NumericOutput) -> None:
+    def __init__(self, node: nodes.NumericOutput | nodes.FramesOutput) -> None:
         super().__init__(node)
         self.law = node.law
 
@@ -86,6 +86,12 @@ class NumericOutput(Raw, Scaling):
         if self.law.name == "point":
             return answers
         return expected(self.law, self.laws(answers)).flatten(-2)
+
+
+class NumericOutput(Distributed):
+    """Raw numbers `[B, raw]`, or `[B, T, raw]`."""
+
+    node: nodes.NumericOutput
 
 
 class StatesOutput(Raw):

@@ -8,25 +8,28 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from rnnspec.evaluate.metrics.crps import crps
 from rnnspec.evaluate.outputs.kind import MeasuredBatch
 from rnnspec.evaluate.prediction_intervals import within
-from rnnspec.plan.nodes import ForecastOutput, NumericOutput
+from rnnspec.plan.nodes import ForecastOutput, FramesOutput, NumericOutput
 from rnnspec.plan.nodes.quantiles import ends
 from rnnspec.spec.named_metrics import level_of
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.frames import FramesOutput as FramesModule
 from rnnspec.to_torch.outputs import ForecastOutput as ForecastModule
 from rnnspec.to_torch.outputs import NumericOutput as NumericModule
 from rnnspec.to_torch.quantiles import quantile
 
 Array = NDArray[np.float64]
-Distributed = NumericOutput | ForecastOutput
+Distributed = NumericOutput | ForecastOutput | FramesOutput
 
 
 @dataclass(slots=True)
 class OfDistributions:
-    """`crps` and `coverage@…` of an output, over all known numbers of its rows, steps and vectors.
+    """`crps` and `coverage@…` of an output, over all known numbers of its rows, steps and vectors;
+    of frames that a decoder writes each after the true ones before it.
     A parameter that is NaN makes them NaN. Of `weibull` a time that is only known to be longer is
     left out."""
 
@@ -64,16 +67,28 @@ class OfDistributions:
         """Parameters `[n, K]` and true values `[n, D]`; a law of several numbers is known where all
         of them are."""
         column, module = self.node.column, self.model.output(self.node.column)
+        true = measured.forward.targets[column]
         if isinstance(module, ForecastModule):
             found = measured.tensor(column)
         else:
-            assert isinstance(module, NumericModule)
-            found = module.answer(measured.forward.logits[column])
-        true = measured.forward.targets[column]
+            assert isinstance(module, NumericModule | FramesModule)
+            raw = measured.forward.logits[column]
+            if isinstance(module, FramesModule):
+                raw, true = self._after_true_frames(module, measured, raw)
+            found = module.answer(raw)
         law = self.node.law
         arrays = (each.double().cpu().numpy() for each in (found, true))
         parameters, values = arrays
         return parameters.reshape(-1, law.size), values.reshape(-1, law.width)
+
+    def _after_true_frames(
+        self, module: FramesModule, measured: MeasuredBatch, raw: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Raw numbers `[B, U, raw]` of a decoder that was fed with the true frames, and these
+        `[B, U, width]`, both in the order of writing."""
+        true = measured.forward.targets[self.node.column]
+        lengths = self.model.true_lengths(module.node, measured.forward.inputs, true)
+        return raw[:, : true.shape[1], : module.node.raw], module.ordered(true, lengths)
 
     def values(self) -> dict[str, float]:
         nothing = float("nan")

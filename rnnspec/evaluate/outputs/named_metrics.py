@@ -372,7 +372,7 @@ def _measuring(
         yield SlotErrors(node, loss.slots, copied_column(model.plan, node))
     if CONCORDANCE in names:
         yield InOrder(node.column)
-    if isinstance(node, NumericOutput | ForecastOutput):
+    if isinstance(node, NumericOutput | ForecastOutput | FramesOutput):
         of_law = [name for name in names if name == "crps" or name.startswith("coverage@")]
         if of_law:
             yield OfDistributions(node, model, of_law)

@@ -202,6 +202,7 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
     ),
     nodes.FramesOutput: lambda n: (
         f"frames of {n.width}", _FRAMES[n.length].format(n),
+        *_when(n.distribution != "point", _law(n)),
         *_when(n.reverse, "the last one first"), *_when(n.read, "and their errors"),
         *_when(n.scaled, "in the units of the data"),
     ),
@@ -228,6 +229,12 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
     ),
 }  # fmt: skip
 """Node type to its words."""
+
+
+def _law(node: nodes.FramesOutput) -> str:
+    """The quantiles, or the distribution, of the numbers of a frame."""
+    quantiles = ", ".join(f"{q:g}" for q in node.quantiles)
+    return quantiles or _FOLLOWS.get(node.distribution, node.distribution)
 
 
 def _searched(search: nodes.AnySearch) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from rnnspec.plan.nodes.distributions import Law
 from rnnspec.plan.nodes.node import Shape, Shapes, Weight, named, scaling
 from rnnspec.plan.nodes.outputs import OutputNode
+from rnnspec.spec.distributions import DistributionName
 
 MOST_COUNTED = 100_000
 """The most frames that a number of the row may ask for."""
@@ -16,9 +18,15 @@ LengthRule = Literal["input", "fixed", "column", "learned"]
 
 @dataclass(frozen=True, slots=True)
 class FramesOutput(OutputNode):
-    """The frames that a decoder writes, raw numbers `[B, U, width]` or, of a learned length,
-    `[B, U, width + 1]`, to `[B, U, width]` in the units of the data: v * deviation + mean if
+    """The frames that a decoder writes, raw numbers `[B, U, raw]` or, of a learned length,
+    `[B, U, raw + 1]`, to `[B, U, width]` in the units of the data: v * deviation + mean if
     `scaled`, in float64 if `double` (as in `NumericOutput`).
+
+    With a `distribution` the raw numbers of a step are those behind the parameters of `law`, of
+    each number of the frame one after the other, or of a mixture of all together (Graves 2013,
+    Generating Sequences With Recurrent Neural Networks, section 4). The answer is the point answer
+    of the law, and is what the next step is fed with, scaled as the frames are; beside it stand the
+    parameters at each step, after the frames that were written before it.
 
     A row has as many frames as, by `length`:
 
@@ -49,11 +57,31 @@ class FramesOutput(OutputNode):
     counted: str = ""
     reverse: bool = False
     read: str = ""
+    distribution: DistributionName = "point"
+    quantiles: tuple[float, ...] = ()
+    components: int = 0
+    correlated: bool = False
+
+    @property
+    def law(self) -> Law:
+        """The distribution of a number, or of all numbers of a frame."""
+        together = self.width if self.distribution == "mixture" else 1
+        return Law(self.distribution, self.quantiles, self.components, self.correlated, together)
+
+    @property
+    def laws(self) -> int:
+        """How many distributions there are of a frame."""
+        return self.width // self.law.width
+
+    @property
+    def raw(self) -> int:
+        """The raw numbers of a frame."""
+        return self.laws * self.law.size
 
     @property
     def raw_width(self) -> int:
-        """The raw numbers of a step."""
-        return self.width + (self.length == "learned")
+        """The raw numbers of a step: those of a frame and, last, the one that says stop."""
+        return self.raw + (self.length == "learned")
 
     def sources(self) -> Iterator[str]:
         yield from named(self.source, self.counted, self.read)
