@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
+from scipy.stats import multivariate_normal
 from sklearn.metrics import r2_score, roc_auc_score
 
 import rnnspec
 from rnnspec.errors import DataError
-from rnnspec.reference import answers
+from rnnspec.reference import answers, raw_outputs
 from rnnspec.run.session import Session
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
@@ -175,3 +177,54 @@ def test_a_line_by_hand() -> None:
             by_torch.values[number], by_onnx["out_frames"][number], by_reference[number].values
         ):  # fmt: skip
             np.testing.assert_allclose(np.asarray(found)[:, 0], expected, rtol=1e-5)
+
+
+def test_frames_of_a_mixture_are_trained_by_their_density(folder: Path) -> None:
+    """The loss is -ln of the density of each frame after the true ones before it, and of the
+    number that says stop; the file answers the parameters after its own frames."""
+    mixture = {"mixture": {"components": 2, "correlated": True}}
+    settings = spec(WAVE, {"column": "begin", "as": "frames", "distribution": mixture})
+    settings["train"] = {**TRAIN, "metrics": ["crps", "coverage@90"]}
+    build = rnnspec.load(settings).build()
+    metrics, rows = build.evaluate().metrics, waves(24, 1, 0.5)
+    model = build.module.model
+    plan, weights = model.plan, model.canonical_arrays()
+    true = [np.array(row["begin"]).reshape(-1, 2) for row in rows]
+    raw = raw_outputs(plan, weights, rows, [{"begin": one} for one in true])["begin"]
+    scale = weights["output.begin.mean"], weights["output.begin.deviation"]
+    total = sum(surprise(*pair, *scale) for pair in zip(raw, true, strict=True))
+    assert metrics["loss"] == pytest.approx(total / sum(each.size for each in true), rel=1e-4)
+    assert 0 < metrics["crps"] < 20 and 0.5 < metrics["coverage@90"] <= 1
+    for answer in answered(build, rows):
+        shares, means = np.array(answer["begin.weights"]), np.array(answer["begin.means"])
+        assert shares.shape[:1] == means.shape[:1] == (len(answer["begin"]),)
+        if len(shares):
+            np.testing.assert_allclose((shares[..., None] * means).sum(1), answer["begin"], 1e-3)
+
+
+def surprise(raw: Any, true: Any, mean: Any, deviation: Any) -> float:
+    """Of a row: two components with a correlation by scipy, then the steps that say stop."""
+    found = 0.0
+    for numbers, frame in zip(raw, true, strict=False):
+        one, other = (float(np.log(part)) for part in softmax(numbers[:2]))
+        logs = [
+            share
+            + normal(
+                numbers[2 + 2 * at : 4 + 2 * at],
+                numbers[6 + 2 * at : 8 + 2 * at],
+                numbers[10 + at],
+                mean,
+                deviation,
+            ).logpdf(frame)
+            for at, share in enumerate((one, other))
+        ]
+        found -= float(np.logaddexp(*logs))
+    stops = np.arange(len(raw)) == len(true)
+    return found + 2 * float(np.logaddexp(0, np.where(stops, -raw[:, -1], raw[:, -1])).sum())
+
+
+def normal(centre: Any, size: Any, turned: Any, mean: Any, deviation: Any) -> Any:
+    sizes = np.log1p(np.exp(size)) * deviation
+    together = 0.999 * np.tanh(turned) * sizes.prod()
+    covariance = [[sizes[0] ** 2, together], [together, sizes[1] ** 2]]
+    return multivariate_normal(centre * deviation + mean, covariance)
