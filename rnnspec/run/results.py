@@ -19,9 +19,10 @@ By the kind of an output `c`, the answer to a row has:
 - `position`: `c` the number of a step, -1 for none; `span`: `c` a list of the first and the last
   one. `c.probability`, of a span that of its ends together; where the steps are tokens `c.text`.
 - `positions`: as `ids`, the numbers of several steps.
-- Beside numbers, sequences of them and forecasts, of the same shape: `c.quantiles`, by the probability, or the
-  parameters of their distribution, such as `c.deviation`; of a mixture a list of its components;
-  `c.lower` and `c.upper`, the bounds of intervals by their share; `c.samples`, lists of draws.
+- Beside numbers, sequences of them and forecasts, of the same shape: `c.quantiles`, by the
+  probability, or the parameters of their distribution, such as `c.deviation`; of a mixture a list
+  of its components; `c.lower` and `c.upper`, the bounds of intervals by their share; `c.samples`,
+  lists of draws.
 """
 
 from __future__ import annotations
