@@ -106,6 +106,24 @@ class Steps:
 
 
 @dataclass(frozen=True, slots=True)
+class ReverseSteps:
+    """One number a step, of rows that are read from their ends: `values` `[steps]` are those of the
+    file from the last to the first, and slices count from there. In a batch the steps of a slice
+    are in the order of the file, 0 past a row's length."""
+
+    values: NDArray[np.integer]
+
+    def batch(self, slices: RowSlices) -> tuple[Values, Lengths]:
+        lengths = slices.lengths
+        steps = np.arange(slices.longest)
+        real = steps < lengths[:, None]
+        places = (slices.starts + lengths - 1)[:, None] - steps
+        found = np.zeros(real.shape, np.int64)
+        found[real] = self.values[places[real]]
+        return found, lengths
+
+
+@dataclass(frozen=True, slots=True)
 class ByteSteps:
     """Bytes of each step, `[steps, ...]`: they stay bytes in a batch; 0 past a row's length."""
 

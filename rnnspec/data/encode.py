@@ -52,7 +52,7 @@ from rnnspec.data.shards import Shards
 from rnnspec.data.split import Split
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import Facts
-from rnnspec.plan.names import first_sequences
+from rnnspec.plan.names import first_sequences, reads_backward
 from rnnspec.plan.nodes import STEPS, CalendarInput, ForecastOutput, Plan
 from rnnspec.spec.files import Format
 
@@ -390,6 +390,8 @@ def _dataset(job: _Job, arrays: Arrays, key: str) -> Dataset:
     own: dict[str, Places] = {}
     if series is None:
         starts, ends = arrays["offsets"][:-1], arrays["offsets"][1:]
+        if reads_backward(plan):  # steps are counted from the end of the file
+            starts, ends = arrays["offsets"][-1] - ends, arrays["offsets"][-1] - starts
         others = {axis: arrays[name] for axis, name in list(offsets_of(plan).items())[1:]}
         own = {axis: (offsets[:-1], offsets[1:]) for axis, offsets in others.items()}
         raw = raw_texts(encoding, arrays) if job.measured else None

@@ -34,14 +34,19 @@ class Reading:
     fold_case: bool = False
     or_lower: bool = False
     tokenizer: str = ""
+    reverse: bool = False
 
     def pieces(self, text: str) -> list[str]:
         """The texts of the tokens, of words and characters."""
         return self.rule.tokens(self.kind, text)
 
     def numbers(self, text: str) -> NDArray[np.int64]:
-        """The number of each token of a text, `[n]`. Raises DataError for a model that reads no
-        plain text."""
+        """The number of each token of a text in the order of reading, `[n]`. Raises DataError for a
+        model that reads no plain text."""
+        found = self._numbers(text)
+        return found[::-1].copy() if self.reverse else found
+
+    def _numbers(self, text: str) -> NDArray[np.int64]:
         match self.kind:
             case "words":
                 words = self.pieces(text)
@@ -64,7 +69,7 @@ class Reading:
 @dataclass(frozen=True, slots=True)
 class Perplexity:
     """What a text costs a language model: `nats`, the sum of -ln p of each of the `tokens` that are
-    answered, which are all but the first. `unknown` of them have the probability of the unknown.
+    answered, which are all but the first that is read. `unknown` of them have the probability of the unknown.
     `characters` and `bytes` are of the whole text, in code points and in UTF-8."""
 
     nats: float

@@ -25,7 +25,7 @@ def perplexity_of(trained: Trained, text: str) -> Perplexity:
     assert isinstance(known, TextFacts)
     reading = Reading(
         node.column, node.kind, node.rule, known.vocabulary, node.fold_case, node.or_lower,
-        known.tokenizer,
+        known.tokenizer, node.reverse,
     )  # fmt: skip
     model = Model(trained.plan)
     model.load_canonical(trained.weights)
@@ -67,7 +67,8 @@ def _costs(
     step = CHUNK if model.carries else max(1, ids.shape[1])
     for start in range(0, ids.shape[1], step):
         part = ids[:, start : start + step]
-        inputs = {node.key: (part, torch.tensor([part.shape[1]]))}
+        given = part.flip(1) if node.reverse else part  # the module turns it again
+        inputs = {node.key: (given, torch.tensor([part.shape[1]]))}
         if states is None:
             found = model(inputs)
         else:

@@ -94,7 +94,8 @@ def compare_texts(
 class _Detokenizer:
     """How numbers become an answer: `entries` by number, higher numbers from the row's `sources`;
     tokens of a text are joined by the rule of its `kind`. The row's `prompts`, texts or lists of
-    tokens, come first. `first` is the number of step 0, where steps are answered."""
+    tokens, come first, with `reverse` last. `first` is the number of step 0, where steps are
+    answered."""
 
     entries: tuple[str, ...]
     kind: TextKind
@@ -102,6 +103,7 @@ class _Detokenizer:
     ids: bool
     sources: list[Sequence[str]]
     first: int = 0
+    reverse: bool = False
 
     @classmethod
     def of(
@@ -129,7 +131,9 @@ class _Detokenizer:
             assert isinstance(tokens, TokensInput)
             given = probe.feeds[source.column].tolist()
             sources = [tokens.rule.tokens(source.kind, row) for row in given]
-        return cls(("", UNKNOWN, *known.vocabulary.entries), node.kind, prompts, ids, sources)
+        entries = ("", UNKNOWN, *known.vocabulary.entries)
+        reverse = isinstance(node, TextOutput) and node.reverse
+        return cls(entries, node.kind, prompts, ids, sources, reverse=reverse)
 
     def of_module(self, texts: Texts) -> list[RowAnswers]:
         numbers, lengths = texts.numbers.tolist(), texts.lengths.tolist()
@@ -143,15 +147,20 @@ class _Detokenizer:
             return numbers
         prompt = self.prompts[row]
         if self.kind == "bytes":
-            return prompt + text_of(numbers)
+            return self._beside(prompt, text_of(numbers))
         if self.kind == "subwords":
-            pieces = [self.entries[number] for number in (*prompt, *numbers)]
+            pieces = [self.entries[number] for number in self._beside(prompt, numbers)]
             return "".join(pieces).replace(SPACE, " ").removeprefix(" ")
         tokens = list(named(self.entries, numbers, self.sources[row]))
         if self.kind == "tokens":
-            return prompt + tokens
+            return self._beside(prompt, tokens)
         glue = " " if self.kind == "words" else ""
-        return prompt + (glue if prompt and tokens else "") + glue.join(tokens)
+        return self._beside(prompt, glue.join(tokens), glue if prompt and tokens else "")
+
+    def _beside(self, prompt: Any, written: Any, glue: str = "") -> Any:
+        if self.reverse:
+            return written + glue + prompt if glue else written + prompt
+        return prompt + glue + written if glue else prompt + written
 
     def of_file(self, got: Results, names: tuple[str, ...]) -> list[RowAnswers]:
         values = got[names[0]]

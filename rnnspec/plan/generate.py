@@ -43,7 +43,14 @@ def generation(plan: nodes.Plan, search: nodes.Search) -> nodes.Plan:
     reads = dict.fromkeys(s for node in whole for s in node.sources() if s not in own)
     decoder = nodes.Decoder("decoder", whole, tuple(reads), whole_prompt=True)
     text = nodes.TextOutput(
-        end.name, "decoder", end.column, prompt.kind, end.classes, search, prompt.name
+        end.name,
+        "decoder",
+        end.column,
+        prompt.kind,
+        end.classes,
+        search,
+        prompt.name,
+        reverse=end.reverse,
     )
     inputs = [n for n in plan.nodes if isinstance(n, nodes.Input)]
     return nodes.verify(nodes.Plan(plan.name, "1:N", (*inputs, *outer, decoder, text)))

@@ -37,6 +37,11 @@ def first_sequences(plan: Plan) -> dict[str, Input]:
     return found
 
 
+def reads_backward(plan: Plan) -> bool:
+    """Whether rows are read from their ends."""
+    return any(isinstance(node, TokensInput) and node.reverse for node in plan.inputs)
+
+
 def first_sequence(plan: Plan) -> Input | None:
     """The input whose lengths are the lengths of the time axis, of several of the first."""
     return next(iter(first_sequences(plan).values()), None)

@@ -50,7 +50,9 @@ def answer(
     head, (first, *_) = branch.head, branch.outputs
     if isinstance(first, language.StatesOutput):
         name, steps = f"output.{first.column}", branch.pooling is None
-        nodes.append(StatesOutput(name, read.name, first.column, read.width, steps))
+        reverse = steps and any(isinstance(n, TokensInput) and n.reverse for n in nodes)
+        states = StatesOutput(name, read.name, first.column, read.width, steps, reverse)
+        nodes.append(states)
         return
     init = affine_init(head.init)
     name = "pool.dropout" if branch.pooling is not None else "head.dropout"
@@ -197,7 +199,8 @@ def _output(target: Headed, facts: Facts, source: str, nodes: list[Node]) -> Out
         case language.LabelsOutput() | language.KeysOutput():
             return _labels_output(target, known, source, steps)
         case language.NextOutput() if isinstance(known, TextFacts):
-            return ClassOutput(name, source, column, len(known.vocabulary), True, ahead=True)
+            size, reverse = len(known.vocabulary), target.direction == "reverse"
+            return ClassOutput(name, source, column, size, True, ahead=True, reverse=reverse)
         case language.NextOutput() if isinstance(known, NumericFacts):
             read = (n for n in nodes if isinstance(n, FramesInput | SeriesInput))
             past = next(n for n in read if n.column == column)

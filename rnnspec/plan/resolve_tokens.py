@@ -38,7 +38,7 @@ def tokens(
     known = facts.inputs[source.column]
     assert isinstance(known, TextFacts)
     size = len(known.vocabulary)
-    tokens = _tokens_input(source, size)
+    tokens = replace(_tokens_input(source, size), reverse=spec.data.is_reversed(source.column))
     single = sum(isinstance(each, TokenInput) for each in spec.data.inputs) == 1
     name = f"{prefix}embed" if single else f"{prefix}embed.{source.column}"
     stated = spec.encoder.embed

@@ -277,6 +277,10 @@ def _input(reading: _Reading, node: ColumnNode) -> States:
 
 
 def _tokens(reading: _Reading, node: nodes.TokensInput) -> States:
+    if node.reverse:
+        raise CannotStream(
+            "is read from its end ('direction: reverse'), which a stream has not reached"
+        )
     split = not reading.ids and node.kind not in ("tokens", "subwords")
     if split and node.rule.normalize != "none":
         raise CannotStream(

@@ -44,6 +44,8 @@ def read(node: Reading, weights: Arrays, row: Row, values: Arrays) -> Array:
         return nested(row[node.key])
     cell = np.asarray(row[node.key], np.float64)
     match node:
+        case nodes.TokensInput(reverse=True):
+            return cell.reshape(-1)[::-1]
         case nodes.TokensInput() | nodes.CopiesInput():
             return cell.reshape(-1)
         case nodes.CategoryInput():

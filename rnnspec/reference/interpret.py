@@ -151,7 +151,7 @@ def _answer(plan: Plan, weights: Arrays, row: Row, seed: int) -> dict[str, Any]:
         match out:
             case nodes.TextOutput() | nodes.PointerOutput():
                 best = find(text_task(plan, out, weights, values, seed))
-                found[out.column] = _text(best)
+                found[out.column] = _text(best, getattr(out, "reverse", False))
             case nodes.CtcOutput():
                 found[out.column] = _aligned(out, values[out.source])
             case nodes.TransducerOutput():
@@ -169,20 +169,21 @@ def _answer(plan: Plan, weights: Arrays, row: Row, seed: int) -> dict[str, Any]:
             case nodes.ChainOutput():
                 found[out.column] = path_of(chain_of(out, weights, values[out.source]))
             case nodes.ClassOutput() | nodes.LabelsOutput() | nodes.NumericOutput():
-                found[out.column] = answer_of(out, weights, values[out.source])
+                answer = answer_of(out, weights, values[out.source])
+                found[out.column] = answer[::-1] if getattr(out, "reverse", False) else answer
             case nodes.PositionOutput():
                 scores = choice_scores(out, weights, values[out.source])
                 found[out.column] = position_of(out, scores)
             case nodes.StatesOutput():
-                found[out.column] = values[out.source]
+                found[out.column] = values[out.source][:: -1 if out.reverse else 1]
             case _:
                 assert_never(out)
     return found
 
 
-def _text(best: Sequence[Hypothesis]) -> Text:
+def _text(best: Sequence[Hypothesis], reverse: bool = False) -> Text:
     return Text(
-        tuple(one.tokens for one in best),
+        tuple(one.tokens[::-1] if reverse else one.tokens for one in best),
         tuple(one.score for one in best),
         tuple(np.stack(one.weights) if one.weights else None for one in best),
     )

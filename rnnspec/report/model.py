@@ -247,11 +247,13 @@ class AlignedExamples:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What the model wrote after `prompt`; `how` says with which strategy, seed and so on."""
+    """What the model wrote after `prompt`, or `before` it; `how` says with which strategy, seed and
+    so on."""
 
     prompt: str
     text: str
     how: str = ""
+    before: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ def perplexity_of(model: Model, text: str) -> Perplexity:
     reading = _reading(model, source, output)
     numbers = reading.numbers(text)
     if model.chunks is None:
-        _check_size(model, len(numbers), output.width)
+        _check_size(model, reading, len(numbers), output.width)
         return measured(text, numbers, iter([_whole(model, reading, text, numbers)]))
     if model.chunks.step and source.kind == "bytes":
         raise ModelFileError(
@@ -72,14 +72,16 @@ def _reading(model: Model, source: InputColumn, output: OutputColumn) -> Reading
         fold_case=getattr(of_spec, "fold_case", False),
         or_lower=vectors is not None and vectors.lower_case,
         tokenizer=model.tokenizer,
+        reverse=spec.data.is_reversed(source.column),
     )
 
 
-def _check_size(model: Model, tokens: int, width: int) -> None:
+def _check_size(model: Model, reading: Reading, tokens: int, width: int) -> None:
     if tokens * width > MOST:
+        cure = "measure the build" if reading.reverse else "export the build again with --stream"
         raise ModelFileError(
             f"{model.path}: {tokens:,} tokens with {width:,} probabilities each are too many for a"
-            " file that answers whole rows; export the build again with --stream"
+            f" file that answers whole rows; {cure}"
         )
 
 
@@ -129,6 +131,7 @@ def _cost(
     answered counts as the unknown."""
     (output,) = model.outputs
     shares = np.asarray(found[f"{output.answer}.probabilities"], np.float64)[0]
+    shares = shares[::-1] if reading.reverse else shares
     known = np.where(following < shares.shape[-1], following, UNKNOWN_ID)
     of_true = shares[np.arange(len(known)), known]
     with np.errstate(divide="ignore"):

@@ -17,6 +17,7 @@ from rnnspec.spec import (
     check_calendar,
     check_data,
     check_decoder,
+    check_direction,
     check_encoders,
     check_forecast,
     check_formats,
@@ -165,6 +166,11 @@ _VALID: Loc = ("data", "valid")
 _COLUMNS: tuple[Loc, ...] = tuple(
     ("data", side, *each, "column") for side in ("input", "output") for each in ((), (EACH,))
 )
+_DIRECTIONS: tuple[Loc, ...] = tuple(
+    ("data", side, *each, key)
+    for side, key in (("output", "direction"), ("input", "spelling"))
+    for each in ((), (EACH,))
+)
 _SPLITS: tuple[Loc, ...] = tuple(("data", "input", *each, "split") for each in ((), (EACH,)))
 _CARDINALITY: Loc = ("cardinality",)
 _DECODER: Loc = ("decoder",)
@@ -302,6 +308,11 @@ CHECKS: tuple[Check, ...] = (
     Check(check_kinds.outputs_fit_cardinality, (_CARDINALITY, *_OUTPUT)),
     Check(check_kinds.pictures_have_steps, (*_INPUT, *_OUTPUT)),
     Check(check_kinds.outputs_go_together, (_CARDINALITY, *_OUTPUT)),
+    Check(
+        check_direction.texts_are_read_backward,
+        (*_COLUMNS, *_INPUT, *_OUTPUT, *_DIRECTIONS),
+        whole=True,
+    ),
     Check(check_kinds.ahead_is_of_an_input, (*_COLUMNS, *_INPUT, *_OUTPUT)),
     Check(check_kinds.next_looks_ahead, (*_BRANCH, *_GRAPH, *_layer("direction"))),
     Check(check_kinds.encoder_reads_sequences, (_CARDINALITY, ("encoder",), _ENCODERS)),

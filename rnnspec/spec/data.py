@@ -18,7 +18,7 @@ from rnnspec.spec.every import known_every
 from rnnspec.spec.files import FormatName, Quoting
 from rnnspec.spec.formats import FormatKey, FormatSettings
 from rnnspec.spec.inputs import Input, SeriesInput, StaticInput
-from rnnspec.spec.outputs import ForecastOutput, Output, StatesOutput, Target
+from rnnspec.spec.outputs import ForecastOutput, NextOutput, Output, StatesOutput, Target
 from rnnspec.spec.tables import TableShape
 
 _ONE_OR_SEVERAL = by_type(str, list | tuple, other=0)
@@ -327,6 +327,11 @@ class Data(Model):
     def is_forecast(self) -> bool:
         """Whether some output is a forecast."""
         return any(isinstance(output, ForecastOutput) for output in self.outputs)
+
+    def is_reversed(self, column: str) -> bool:
+        """Whether a text is read from its end, to answer the token before each."""
+        ahead = (each for each in self.outputs if isinstance(each, NextOutput))
+        return any(each.column == column and each.direction == "reverse" for each in ahead)
 
     def read_ahead(self, source: Input) -> bool:
         """Whether the values of an input over the horizon of a forecast are read too."""

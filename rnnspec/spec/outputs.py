@@ -355,6 +355,12 @@ class NextOutput(OfColumn):
     series their next numbers."""
 
     as_: Literal["next"] = Field(alias="as", description="What is answered.")
+    direction: Literal["forward", "reverse"] = Field(
+        default="forward",
+        description="'forward' reads a text from its beginning and answers the token after each; "
+        "'reverse' reads it from its end and answers the token before each, as the backward model "
+        "of a pair does. All layers read in this direction.",
+    )
     distribution: Answered = POINT
     intervals: Intervals = ()
     samples: Samples = None

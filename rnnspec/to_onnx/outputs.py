@@ -27,7 +27,7 @@ def lower_class(low: Lowering, node: ClassOutput) -> Value:
     probabilities."""
     emit, source, labels = low.emit, low.values[node.source], labels_of(low.facts, node.column)
     name, probs_name = output_names(low.plan, node, low.ids)
-    logits = _by_row(source, f"{node.name}.scores", 1)
+    logits = _by_row(_in_order(low, node, source), f"{node.name}.scores", 1)
     probs = emit.op("Softmax", [logits], f"{node.name}.shares", axis=-1)
     # Counted from the end, the axis of a batch without any step would be kept.
     axis = len(_extents(source))
@@ -209,7 +209,7 @@ def _units_of(low: Lowering, node: NumericOutput | FramesOutput) -> Units:
 def lower_states(low: Lowering, node: StatesOutput) -> Value:
     """`[B, width]` or `[B, T, width]`, as it is."""
     emit, source = low.emit, low.values[node.source]
-    value = _by_row(source, f"{node.name}.by_row", 1)
+    value = _by_row(_in_order(low, node, source), f"{node.name}.by_row", 1)
     if isinstance(source, PaddedSequence) and not source.lengths.steps:
         valid = valid_steps(low, source, f"{node.name}.own")
         value = _or_zero(low, valid, value, f"{node.name}.or_zero")
@@ -224,6 +224,15 @@ def lower_states(low: Lowering, node: StatesOutput) -> Value:
 def nothing_told(low: Lowering, name: str) -> str:
     """What stands in the place of a label, or of its number, past the length of a row."""
     return low.emit.integer(NO_NUMBER) if low.ids else low.emit.strings(name, [NOTHING])
+
+
+def _in_order(low: Lowering, node: ClassOutput | StatesOutput, source: Value) -> Value:
+    """`[T, B, W]` of rows that were read from their ends, in the order of the rows."""
+    if not node.reverse:
+        return source
+    assert isinstance(source, PaddedSequence), f"{node.name} has no steps"
+    found = source.lengths.reversed(source.name, f"{node.name}.in_order")
+    return PaddedSequence(found, source.lengths)
 
 
 def _by_row(source: Value, name: str, width: int) -> str:

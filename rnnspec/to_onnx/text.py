@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import assert_never
 
 import numpy as np
@@ -14,7 +15,7 @@ from rnnspec.plan.kinds import answers_ids
 from rnnspec.plan.names import UNKNOWN, answer_name, first_sequences
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.copying import ExtendedVocabulary
-from rnnspec.to_onnx.emitter import FLOAT, INT64, STRING, Emitter, Extent
+from rnnspec.to_onnx.emitter import BOOL, FLOAT, INT64, STRING, Emitter, Extent
 from rnnspec.to_onnx.intervals import seed_input
 from rnnspec.to_onnx.loop import Loop
 from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, Vector, of_axis, time_dimension
@@ -55,6 +56,8 @@ def answer_text(
     if isinstance(node, nodes.AlignedOutput):
         keep_written(low, node, found)
     several: list[Extent] = [BATCH, count] if count > 1 else [BATCH]
+    if isinstance(node, nodes.TextOutput) and node.reverse:
+        found = replace(found, numbers=_in_order(low, node, found))
     if answers_ids(node, low.ids):
         doc = f"numbers of the tokens answered, {END_ID} past the end"
         if isinstance(node, nodes.TextOutput) and node.copies:
@@ -136,6 +139,27 @@ def searched(low: Lowering, node: nodes.SearchedOutput, decoder: nodes.Decoder) 
             assert_never(search)
 
 
+def _in_order(low: Lowering, node: nodes.TextOutput, found: SearchResult) -> str:
+    """The numbers of texts that were written from their ends, the one written last first."""
+    emit, name, several = low.emit, f"{node.name}.in_order", node.search.n_best > 1
+    numbers, lengths = found.numbers, found.lengths
+    if several:  # onnxruntime reverses along the first two axes alone
+        extent = emit.op("Shape", [numbers], f"{name}.extent", start=2)
+        shape = emit.concat([emit.integers(-1), extent], 0, f"{name}.shape")
+        numbers = emit.op("Reshape", [numbers, shape], f"{name}.flat")
+        lengths = emit.op("Reshape", [lengths, emit.integers(-1)], f"{name}.lengths")
+    turned = emit.op(
+        "ReverseSequence", [numbers, lengths], f"{name}.turned", batch_axis=0, time_axis=1
+    )
+    # Some versions leave rows without a step unwritten.
+    some = emit.unsqueeze(emit.op("Cast", [lengths], f"{name}.some", to=BOOL), 1, f"{name}.any")
+    turned = emit.op("Where", [some, turned, numbers], f"{name}.or_nothing")
+    if several:
+        whole = emit.op("Shape", [found.numbers], f"{name}.whole")
+        turned = emit.op("Reshape", [turned, whole], f"{name}.each")
+    return turned
+
+
 def _entries(low: Lowering, node: nodes.WrittenOutput) -> list[str]:
     """The text of each id; the end mark has none."""
     known = low.facts.outputs[node.column]
@@ -152,6 +176,8 @@ def _tokens(low: Lowering, node: nodes.WrittenOutput, found: SearchResult) -> st
         source, numbers = _source(low, node, found)
         texts = emit.concat([texts, source], 0, f"{name}.entries.all")
     tokens = emit.op("Gather", [texts, numbers], f"{name}.tokens")
+    if isinstance(node, nodes.TextOutput) and node.reverse:
+        return _before_tokens(low, node, tokens, found.lengths)
     if isinstance(node, nodes.TextOutput) and node.prompt and not goes_on(low, node):
         return _after_tokens(low, node, tokens)
     return tokens
@@ -181,17 +207,40 @@ def _source(low: Lowering, node: nodes.TextOutput, found: SearchResult) -> tuple
 
 def _after_tokens(low: Lowering, node: nodes.TextOutput, tokens: str) -> str:
     """The tokens of the prompt as they were given, without pads, then the tokens answered."""
+    emit, time = low.emit, low.axes[TIME]
+    rows, given, flat = _flat_tokens(low, node, tokens)
+    lengths = rows.repeated(emit.unsqueeze(time.name, 1, f"{node.name}.after_prompt.lengths"))
+    return _one_after_other(low, node, rows, given, flat, lengths)
+
+
+def _before_tokens(low: Lowering, node: nodes.TextOutput, tokens: str, lengths: str) -> str:
+    """The tokens answered, then those of the prompt as they were given."""
+    rows, given, flat = _flat_tokens(low, node, tokens)
+    name = f"{node.name}.after_prompt.lengths"
+    column = low.emit.op("Reshape", [lengths, low.emit.integers(-1, 1)], name)
+    return _one_after_other(low, node, rows, flat, given, column)
+
+
+def _flat_tokens(low: Lowering, node: nodes.TextOutput, tokens: str) -> tuple[Rows, str, str]:
+    """All rows of answers; the tokens of the prompt and those answered, of each of them."""
     emit, name, time = low.emit, f"{node.name}.after_prompt", low.axes[TIME]
     prompt, count = low.plan.node(node.prompt), node.search.n_best
     assert isinstance(prompt, nodes.TokensInput), f"{node.prompt} is no prompt"
     rows = Rows(emit, time.batch(), count)
-    lengths = emit.unsqueeze(time.name, 1, f"{name}.lengths")
-    lengths, given, flat = rows.repeated(lengths), prompt.column, tokens
-    if count > 1:  # Gather of onnxruntime takes only the first text of each row
-        apart = emit.unsqueeze(given, 1, f"{name}.apart")
-        repeated = emit.op("Expand", [apart, emit.integers(1, count, 1)], f"{name}.repeated")
-        given = _flat(low, rows, repeated, f"{name}.given")
-        flat = _flat(low, rows, tokens, f"{name}.flat")
+    if count == 1:
+        return rows, prompt.column, tokens
+    # Gather of onnxruntime takes only the first text of each row
+    apart = emit.unsqueeze(prompt.column, 1, f"{name}.apart")
+    repeated = emit.op("Expand", [apart, emit.integers(1, count, 1)], f"{name}.repeated")
+    given = _flat(low, rows, repeated, f"{name}.given")
+    return rows, given, _flat(low, rows, tokens, f"{name}.flat")
+
+
+def _one_after_other(
+    low: Lowering, node: nodes.TextOutput, rows: Rows, given: str, flat: str, lengths: str
+) -> str:
+    """The first `lengths` `[R, 1]` of the tokens `given` `[R, W]`, then those of `flat`."""
+    emit, name, count = low.emit, f"{node.name}.after_prompt", node.search.n_best
     blank = emit.strings(f"{name}.blank", [""])
     blanks = rows.filled(blank, f"{name}.blanks", 1)
     every = emit.concat([given, flat, blanks], 1, f"{name}.every")
@@ -242,6 +291,9 @@ def _joined(
     by_step = emit.transpose(numbers, order, f"{name}.numbers")
     first_numbers = emit.op("Gather", [by_step, emit.integer(0)], f"{name}.first.numbers")
     begun = emit.op("Gather", [texts, first_numbers], f"{name}.first")
+    if isinstance(node, nodes.TextOutput) and node.reverse:
+        whole = end_to_end(emit, begun, by_step, later, shape, name)
+        return _before_prompt(low, node, whole, glue, len(shape))
     if isinstance(node, nodes.TextOutput) and node.prompt and not goes_on(low, node):
         begun = _after_prompt(low, node, begun, glue, len(shape))
     return end_to_end(emit, begun, by_step, later, shape, name)
@@ -258,6 +310,9 @@ def _of_bytes(
     first = emit.op("Gather", [by_step, emit.integer(0)], f"{name}.first.numbers")
     begun = emit.op("Gather", [pieces, first], f"{name}.first")
     assert isinstance(node, nodes.TextOutput), "bytes are written on from a prompt"
+    if node.reverse:
+        whole = end_to_end(emit, begun, by_step, pieces, shape, name)
+        return _before_prompt(low, node, whole, "", rank)
     begun = _after_prompt(low, node, begun, "", rank)
     return end_to_end(emit, begun, by_step, pieces, shape, name)
 
@@ -283,7 +338,11 @@ def _of_subwords(
         answers = emit.op("Shape", [by_step], f"{name}.answers", start=2, end=3)
         times = emit.concat([emit.integers(1, 1), answers], 0, f"{name}.times")
         given = emit.op("Tile", [given, times], f"{name}.given.all")
-    whole = emit.concat([given, by_step], 0, f"{name}.whole.numbers")
+    parts = [given, by_step]
+    if node.reverse:  # the tokens of the prompt stand from the last to the first
+        last = [emit.integers(each) for each in (-1, -(2**62), 0, -1)]
+        parts = [by_step, emit.op("Slice", [given, *last], f"{name}.given.in_order")]
+    whole = emit.concat(parts, 0, f"{name}.whole.numbers")
     some = emit.op("Greater", [whole, emit.integer(END_ID)], f"{name}.some")
     some = emit.op("Cast", [some], f"{name}.some.number", to=INT64)
     count = emit.op("CumSum", [some, emit.integer(0)], f"{name}.count")
@@ -336,6 +395,20 @@ def end_to_end(
 
 def _after_prompt(low: Lowering, node: nodes.TextOutput, first: str, glue: str, rank: int) -> str:
     """The prompt as it was given, then the first token."""
+    prompt, first = _beside_prompt(low, node, first, glue, rank)
+    return low.emit.op("StringConcat", [prompt, first], f"{node.name}.text.prompt.begun")
+
+
+def _before_prompt(low: Lowering, node: nodes.TextOutput, text: str, glue: str, rank: int) -> str:
+    """A text that was written from its end, then the prompt as it was given."""
+    prompt, glued = _beside_prompt(low, node, text, glue, rank, before=True)
+    return low.emit.op("StringConcat", [glued, prompt], f"{node.name}.text.prompt.ended")
+
+
+def _beside_prompt(
+    low: Lowering, node: nodes.TextOutput, first: str, glue: str, rank: int, before: bool = False
+) -> tuple[str, str]:
+    """The prompt, and what stands beside it, with the glue between them where both have tokens."""
     emit, name = low.emit, f"{node.name}.text.prompt"
     given = low.plan.node(node.prompt)
     assert isinstance(given, nodes.TokensInput), f"{node.prompt} is no prompt"
@@ -349,8 +422,9 @@ def _after_prompt(low: Lowering, node: nodes.TextOutput, first: str, glue: str, 
         ends = emit.op("Equal", [first, blank], f"{name}.is_end")
         none = emit.op("Or", [starts, ends], f"{name}.no_glue")
         between = emit.op("Where", [none, blank, space], f"{name}.glue")
-        first = emit.op("StringConcat", [between, first], f"{name}.glued")
-    return emit.op("StringConcat", [prompt, first], f"{name}.begun")
+        both = [first, between] if before else [between, first]
+        first = emit.op("StringConcat", both, f"{name}.glued")
+    return prompt, first
 
 
 def _weights(

@@ -60,7 +60,17 @@ INTO_WORDS: Attributes = {
 def lower_tokens(low: Lowering, node: TokensInput) -> PaddedSequence:
     """Token ids `[T, B]`, from text or, with `ids`, as they come in."""
     numbers, own = _given(low, node) if low.ids else _from_text(low, node)
-    return on_time_axis(low, node, time_major(low, numbers, f"{node.name}.numbers"), own)
+    steps = on_time_axis(low, node, time_major(low, numbers, f"{node.name}.numbers"), own)
+    return _from_the_end(low, node, steps) if node.reverse else steps
+
+
+def _from_the_end(low: Lowering, node: TokensInput, steps: PaddedSequence) -> PaddedSequence:
+    """Each row from its last token to its first, and pads after them."""
+    emit, lengths = low.emit, steps.lengths
+    turned = lengths.reversed(steps.name, f"{node.name}.turned")
+    own = emit.squeeze(lengths.mask(), 2, f"{node.name}.turned.own")
+    choice = [own, turned, emit.integer(PAD_ID)]
+    return PaddedSequence(emit.op("Where", choice, f"{node.name}.from_end"), lengths)
 
 
 def lower_characters(low: Lowering, node: CharactersInput) -> PaddedSequence:

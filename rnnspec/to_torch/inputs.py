@@ -74,6 +74,24 @@ class Sequence(Weighted):
         return steps_first(values, lengths)
 
 
+class Tokens(Weighted):
+    """Token numbers `[B, T]`, with `reverse` those of each row from the last to the first."""
+
+    def __init__(self, node: nodes.TokensInput) -> None:
+        super().__init__(node)
+        self.reverse = node.reverse
+
+    def forward(self, values: Tensor, lengths: Tensor) -> PaddedSequence:
+        steps = steps_first(values, lengths)
+        return turned(steps) if self.reverse else steps
+
+
+def turned(steps: PaddedSequence) -> PaddedSequence:
+    """Numbers `[T, B]`, each row from its last step to its first; padding stays in place."""
+    flat = steps.values.reshape(-1).index_select(0, steps.lengths.reversal)
+    return PaddedSequence(flat.view_as(steps.values), steps.lengths)
+
+
 class Characters(Weighted):
     """The characters of W tokens, one token a row: `[C, W]`.
 

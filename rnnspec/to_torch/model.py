@@ -175,6 +175,9 @@ class Model(nn.Module):
                     | FramesOutput,
                 )
                 found[out.column] = module.answer(logits)
+            if isinstance(out, nodes.ClassOutput | nodes.StatesOutput) and out.reverse:
+                lengths = sequence(values[out.source]).lengths
+                found[out.column] = outputs.in_order(module.answer(logits), lengths)
         return found
 
     def moments(self, column: str, inputs: Inputs) -> Tensor | None:
@@ -388,7 +391,9 @@ class Model(nn.Module):
     ) -> Texts:
         body, lengths = self.bodies[out.source], self._steps(inputs)
         prompt = sequence(values[out.prompt]) if out.prompt else None
-        return searched(body, body.reads(values, rows_of(inputs)), out, lengths, prompt, seeds)
+        found = searched(body, body.reads(values, rows_of(inputs)), out, lengths, prompt, seeds)
+        reverse = isinstance(out, nodes.TextOutput) and out.reverse
+        return found.in_order_of_text() if reverse else found
 
     def true_lengths(self, out: nodes.FramesOutput, inputs: Inputs, truth: Tensor) -> Tensor:
         """The frames `[B]` of rows with the targets `truth` of an output that writes frames."""

@@ -36,7 +36,7 @@ sources in order; `rnnspec.to_torch.values` and `rnnspec.to_torch.decoder` name 
 """
 
 _OF_NODE: dict[type[nodes.Node], Callable[[Any], nn.Module]] = {
-    nodes.TokensInput: inputs.Sequence,
+    nodes.TokensInput: inputs.Tokens,
     nodes.CopiesInput: inputs.Sequence,
     nodes.KeysInput: inputs.Sequence,
     nodes.CharactersInput: inputs.Characters,

@@ -14,13 +14,18 @@ from rnnspec.plan.facts import END_ID
 from rnnspec.to_torch.distributions import expected, parameters_of
 from rnnspec.to_torch.inputs import Scaling
 from rnnspec.to_torch.quantiles import draws
-from rnnspec.to_torch.sequences import PaddedSequence, Value
+from rnnspec.to_torch.sequences import Lengths, PaddedSequence, Value, reversed_by_length
 from rnnspec.to_torch.weighted import Weighted
 
 
 def rows_first(source: Value) -> Tensor:
     """A sequence as `[B, T, W]`; a vector unchanged."""
     return source.values.transpose(0, 1) if isinstance(source, PaddedSequence) else source
+
+
+def in_order(steps: Tensor, lengths: Lengths) -> Tensor:
+    """`[B, T, W]` of rows that were read from their ends, in the order of the rows."""
+    return reversed_by_length(steps.transpose(0, 1), lengths).transpose(0, 1)
 
 
 class Raw(Weighted):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data import Dataset
-from rnnspec.data.collate import BatchColumn, Nested, PerRow, Steps, Texts
+from rnnspec.data.collate import BatchColumn, Nested, PerRow, ReverseSteps, Steps, Texts
 from rnnspec.data.decode import words
 from rnnspec.plan import Facts, Plan
 from rnnspec.plan.facts import UNKNOWN_ID, TextFacts
@@ -99,7 +99,7 @@ def percent(count: int, total: int) -> str:
 
 def _numbers(view: BatchColumn, valid: Dataset) -> NDArray[Any]:
     """All numbers of a column of the data set."""
-    assert isinstance(view, Nested | Steps | PerRow | Texts)
+    assert isinstance(view, Nested | Steps | ReverseSteps | PerRow | Texts)
     if isinstance(view, PerRow) and valid.of_rows is not None:
         return view.values[valid.of_rows]
     return view.values

@@ -316,7 +316,9 @@ def _class_batch(
     encoding: Encoding, node: ClassOutput | ChainOutput, name: str, arrays: Arrays
 ) -> BatchColumn:
     if node.ahead:
-        return NextSteps(arrays[encoding.name_of(node.column, TokensInput)], node.classes)
+        tokens = arrays[encoding.name_of(node.column, TokensInput)]
+        reverse = isinstance(node, ClassOutput) and node.reverse
+        return NextSteps(tokens[::-1] if reverse else tokens, node.classes)
     return Steps(arrays[name], SKIPPED) if node.steps else PerRow(arrays[name])
 
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from rnnspec.data import decode
 from rnnspec.data.cache import Column, Writer
-from rnnspec.data.collate import Characters, Steps, Texts
+from rnnspec.data.collate import Characters, ReverseSteps, Steps, Texts
 from rnnspec.data.columns.base import (
+    Arrays,
     ColumnKind,
     Encoding,
     Lengths,
@@ -221,10 +222,16 @@ def _tokens_encoder(
     return TokenWriter(numbers, values)
 
 
+def _tokens_batch(
+    encoding: Encoding, node: TokensInput, name: str, arrays: Arrays
+) -> Steps | ReverseSteps:
+    return ReverseSteps(arrays[name][::-1]) if node.reverse else Steps(arrays[name], 0)
+
+
 TOKENS = ColumnKind(
     settings=tokens_settings,
     encoder=_tokens_encoder,
-    batch=lambda encoding, node, name, arrays: Steps(arrays[name], 0),
+    batch=_tokens_batch,
     raw=lambda node, rows: RawTextWriter(TextCells(node.column, node.kind, rule=node.rule), rows),
     apart=_apart,
 )

@@ -12,6 +12,7 @@ import torch
 from rnnspec.errors import RnnspecError
 from rnnspec.evaluate.examples import WHOLE, Drawn, joined
 from rnnspec.evaluate.outputs.kind import MeasuredBatch
+from rnnspec.plan.facts import SPACE
 from rnnspec.plan.generate import generation
 from rnnspec.plan.nodes import ClassOutput, Greedy, Sample, TokensInput
 from rnnspec.plan.written_bytes import text_of
@@ -21,7 +22,8 @@ from rnnspec.to_torch.devices import Inputs
 from rnnspec.to_torch.search import Texts
 
 Prompt = tuple[Inputs, tuple[str, ...]]
-"""The beginning of a row, and its tokens, as they stand in the file where that is known."""
+"""The beginning of a row, or its end, and its tokens, as they stand in the file where that is
+known."""
 PROMPTS = 3
 PROMPT = {"chars": 30, "words": 6, "tokens": 6, "bytes": 30, "subwords": 8}
 """Most tokens of a prompt, by kind."""
@@ -40,6 +42,7 @@ class NextExamples:
         self.names, self.read, self.model = names, read, model
         inputs = [n for n in model.plan.inputs if n.column == node.column]
         self.prompt = next((n for n in inputs if isinstance(n, TokensInput)), None)
+        self.reverse = node.reverse
         self.writes = self.prompt is not None and self.prompt.kind in WRITTEN
         self.rows: Drawn[Prompt] = Drawn(PROMPTS)
 
@@ -67,26 +70,30 @@ class NextExamples:
             for number, prompt in enumerate(prompts):
                 found.append(self._written(model, prompt, how, number))
         about = "What the model writes after the beginnings of rows drawn at random."
+        if self.reverse:
+            about = "What the model writes before the ends of rows drawn at random."
         ordered = [one for n in range(len(prompts)) for one in found[n :: len(prompts)]]
         return (Generated("Generated text", tuple(ordered), about),)
 
     def _prompt(self, measured: MeasuredBatch, row: int) -> Prompt:
-        """The inputs of a row, with only the beginning of its tokens."""
+        """The inputs of a row, with only the beginning of its tokens, or their end."""
         assert self.prompt is not None
         found: Inputs = {}
         tokens: tuple[str, ...] = ()
         for key, (values, lengths) in measured.batch.inputs.items():
             value, length = values[row : row + 1].copy(), lengths[row : row + 1].copy()
             if key == self.prompt.key:
-                count = min(PROMPT[self.prompt.kind], max(1, int(length[0]) // 2))
-                value, length = value[:, :count], np.minimum(length, count)
+                every = int(length[0])
+                count = min(PROMPT[self.prompt.kind], max(1, every // 2))
+                kept = slice(every - count, every) if self.reverse else slice(count)
+                value, length = value[:, kept], np.minimum(length, count)
                 numbers = value[0].tolist()
                 if self.prompt.kind == "bytes":
                     tokens = (text_of(numbers),)
                 else:
                     tokens = tuple(self.read[n] for n in numbers)
                 if measured.batch.raw is not None and self.prompt.kind in WHOLE:
-                    tokens = (measured.batch.raw.input(key, row) or tokens)[:count]
+                    tokens = (measured.batch.raw.input(key, row) or tokens)[kept]
             found[key] = (torch.from_numpy(value), torch.from_numpy(length))
         return found, tokens
 
@@ -95,16 +102,22 @@ class NextExamples:
         inputs, begun = prompt
         (texts,) = model.answers(inputs, seeds=torch.tensor([seed])).values()
         assert isinstance(texts, Texts)
-        kind = self.prompt.kind
-        before, numbers = joined(kind, begun), best(texts)[0]
+        kind, numbers = self.prompt.kind, best(texts)[0]
+        prompt = joined(kind, begun)
         if kind == "bytes":
-            return Generation(before, text_of(numbers), how)
+            return Generation(prompt, text_of(numbers), how, self.reverse)
         named = [self.names[n] for n in numbers]
+        if kind == "subwords" and self.reverse:
+            whole, end = joined(kind, [*named, *begun]), joined("chars", begun).replace(SPACE, " ")
+            end = end if named else prompt
+            return Generation(end, whole[: len(whole) - len(end.rstrip())], how, before=True)
         if kind == "subwords":
-            return Generation(before, joined(kind, [*begun, *named])[len(before) :], how)
-        after = joined(kind, named)
-        gap = "" if kind == "chars" or not after else " "
-        return Generation(before + gap, after, how)
+            return Generation(prompt, joined(kind, [*begun, *named])[len(prompt) :], how)
+        written = joined(kind, named)
+        gap = "" if kind == "chars" or not written else " "
+        if self.reverse:
+            return Generation(gap + prompt, written, how, before=True)
+        return Generation(prompt + gap, written, how)
 
 
 def best(texts: Texts) -> list[list[int]]:

@@ -37,6 +37,9 @@ class TokensInput(ColumnNode):
     each token, is first brought into the normal form of the rule. With `fold_case`, what is looked
     up is lower-cased, code point by code point; with `or_lower`, only a token that is not known as
     it is.
+
+    With `reverse` the value of a row of n tokens is x[n-1], …, x[0], so that all layers read from
+    the end of the text: the backward language model of a pair (Peters et al. 2018, section 3.1).
     """
 
     kind: TokenKind
@@ -44,6 +47,7 @@ class TokensInput(ColumnNode):
     fold_case: bool
     rule: TextRule = PLAIN
     or_lower: bool = False
+    reverse: bool = False
 
     def shape(self, shapes: Shapes) -> Shape:
         return ("B", self.axis)

@@ -50,12 +50,16 @@ class ClassOutput(OutputNode):
     With `steps`, `[B, T, classes]` and a label for each step; with `ahead`, it is the next token of
     the input in the same column, whose vocabulary has the labels. `ordered`: the labels have an
     order, which metrics go by.
+
+    With `reverse` that input does so too: the answer at step t of n is made of the scores at step
+    n-1-t, of the token before that at step t of the text.
     """
 
     classes: int
     steps: bool = False
     ahead: bool = False
     ordered: bool = False
+    reverse: bool = False
 
     def shape(self, shapes: Shapes) -> Shape:
         return _answer(self, shapes, self.classes)
@@ -190,10 +194,12 @@ class NumericOutput(OutputNode):
 @dataclass(frozen=True, slots=True)
 class StatesOutput(OutputNode):
     """`[B, width]` or, with `steps`, `[B, T, width]`: the value of a node as it is. It has no true
-    value, and no loss."""
+    value, and no loss. With `reverse` the answer at step t of n is the value at step n-1-t: layers
+    read from the end of the text (`TokensInput`)."""
 
     width: int
     steps: bool
+    reverse: bool = False
 
     def shape(self, shapes: Shapes) -> Shape:
         return _answer(self, shapes, self.width)
@@ -215,6 +221,10 @@ class TextOutput(OutputNode):
 
     With `copies`, a `CopiesInput` of T steps, scores are `[B, U, size + T]`; number `size` + j is
     the token at step j of the row's source, unchanged.
+
+    With `reverse` the prompt is the end of the text, which is written from there to its beginning:
+    the tokens are answered in the order of the text, the last one written first, and an answered
+    text ends with the prompt.
     """
 
     kind: TextKind
@@ -222,6 +232,7 @@ class TextOutput(OutputNode):
     search: Search = GREEDY
     prompt: str = ""
     copies: str = ""
+    reverse: bool = False
 
     def sources(self) -> Iterator[str]:
         yield from named(self.source, self.prompt, self.copies)

@@ -217,7 +217,8 @@ def _generation(one: Generation) -> Html:
     how = tag("p", {"class": "quiet"}, words(one.how)) if one.how else NOTHING
     more = len(one.text) - _GENERATED
     left = span("none", f" {plural(more, 'characters')} more") if more > 0 else NOTHING
-    text = tag("p", {"class": "text", "dir": "auto"}, prompt, written, left)
+    parts = (left, written, prompt) if one.before else (prompt, written, left)
+    text = tag("p", {"class": "text", "dir": "auto"}, *parts)
     return tag("article", {"class": "row"}, how, text)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -30,6 +30,13 @@ class Texts:
     scores: Tensor
     attention: Tensor | None = None
     alignment: Tensor | None = None
+
+    def in_order_of_text(self) -> Texts:
+        """Of texts that were written from their ends: the token written last first."""
+        steps = torch.arange(self.numbers.shape[-1], device=self.numbers.device)
+        lengths = self.lengths[..., None]
+        places = torch.where(steps < lengths, lengths - 1 - steps, steps)
+        return replace(self, numbers=self.numbers.gather(-1, places))
 
 
 @dataclass(frozen=True)
