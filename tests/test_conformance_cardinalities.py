@@ -346,6 +346,11 @@ SPECS: dict[str, dict[str, Any]] = {
         f"N:N next of {name}": spec_data("N:N", [name], [{"column": name, "as": "next"}])
         for name in (*STEPS, "series") if name not in (*SOUNDS, *PICTURES)
     },
+    "N:N the word before, states and a class": spec_data(
+        "N:N", ["words", "number"],
+        [{"column": "words", "as": "next", "direction": "reverse"},
+         {"column": "vector", "as": "states"}, output("class")],
+    ),
     **{
         f"N:N next of {name}, tied": spec_data(
             "N:N", [name], [{"column": name, "as": "next"}], head={"tied": True}

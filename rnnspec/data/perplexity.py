@@ -69,8 +69,8 @@ class Reading:
 @dataclass(frozen=True, slots=True)
 class Perplexity:
     """What a text costs a language model: `nats`, the sum of -ln p of each of the `tokens` that are
-    answered, which are all but the first that is read. `unknown` of them have the probability of the unknown.
-    `characters` and `bytes` are of the whole text, in code points and in UTF-8."""
+    answered, which are all but the first that is read. `unknown` of them have the probability of
+    the unknown. `characters` and `bytes` are of the whole text, in code points and in UTF-8."""
 
     nats: float
     tokens: int

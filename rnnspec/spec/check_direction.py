@@ -37,5 +37,5 @@ def _beside(spec: Spec, path: Loc, output: NextOutput) -> Iterator[Finding]:
             yield Finding(path, message, f"remove the input {other.column!r}")
     for at, each in spec.data.located_outputs:
         if each is not output and isinstance(each, StepOutput | PointedOutput):
-            message = f"{output.column!r} is read from its end, and answers {each.as_} in no step"
+            message = f"{each.as_} stands beside {output.column!r}, which is read from its end"
             yield Finding((*at, "as"), message, "answer it in a model that reads forward")

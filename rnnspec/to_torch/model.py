@@ -174,10 +174,10 @@ class Model(nn.Module):
                     | outputs.TransducerOutput
                     | FramesOutput,
                 )
-                found[out.column] = module.answer(logits)
-            if isinstance(out, nodes.ClassOutput | nodes.StatesOutput) and out.reverse:
-                lengths = sequence(values[out.source]).lengths
-                found[out.column] = outputs.in_order(module.answer(logits), lengths)
+                answer = module.answer(logits)
+                if isinstance(out, nodes.ClassOutput | nodes.StatesOutput) and out.reverse:
+                    answer = outputs.in_order(answer, sequence(values[out.source]).lengths)
+                found[out.column] = answer
         return found
 
     def moments(self, column: str, inputs: Inputs) -> Tensor | None:

@@ -103,21 +103,20 @@ class NextExamples:
         (texts,) = model.answers(inputs, seeds=torch.tensor([seed])).values()
         assert isinstance(texts, Texts)
         kind, numbers = self.prompt.kind, best(texts)[0]
-        prompt = joined(kind, begun)
+        before = joined(kind, begun)
         if kind == "bytes":
-            return Generation(prompt, text_of(numbers), how, self.reverse)
+            return Generation(before, text_of(numbers), how, self.reverse)
         named = [self.names[n] for n in numbers]
-        if kind == "subwords" and self.reverse:
-            whole, end = joined(kind, [*named, *begun]), joined("chars", begun).replace(SPACE, " ")
-            end = end if named else prompt
-            return Generation(end, whole[: len(whole) - len(end.rstrip())], how, before=True)
+        if kind == "subwords" and self.reverse:  # a token that begins a word has the space
+            end = joined("chars", begun).replace(SPACE, " ")
+            return Generation(end if named else before, joined(kind, named), how, before=True)
         if kind == "subwords":
-            return Generation(prompt, joined(kind, [*begun, *named])[len(prompt) :], how)
-        written = joined(kind, named)
-        gap = "" if kind == "chars" or not written else " "
+            return Generation(before, joined(kind, [*begun, *named])[len(before) :], how)
+        after = joined(kind, named)
+        gap = "" if kind == "chars" or not after else " "
         if self.reverse:
-            return Generation(gap + prompt, written, how, before=True)
-        return Generation(prompt + gap, written, how)
+            return Generation(gap + before, after, how, before=True)
+        return Generation(before + gap, after, how)
 
 
 def best(texts: Texts) -> list[list[int]]:
