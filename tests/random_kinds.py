@@ -50,6 +50,7 @@ DISTRIBUTIONS: list[Any] = [
     "point", "gaussian", "student_t", "negative_binomial", {"quantiles": [0.2, 0.5, 0.7]},
 ]  # fmt: skip
 OF_LOGS = [each for each in DISTRIBUTIONS if each == "point" or isinstance(each, dict)]
+OF_FRAMES: list[Any] = ["laplace", {"mixture": 2}, *OF_LOGS, "student_t"]
 CONTINUOUS = ["gaussian", "student_t"]
 """Of which draws are equal but for rounding."""
 
@@ -314,6 +315,7 @@ def frame_specs(draw: Draw) -> dict[str, Any]:
     again = [name for name in names if name in ("frames", "raw_frames", "double_frames")]
     if decoder["length"] == "input" and again:
         kind = {"column": again[0], "as": "frames"}
+    kind["distribution"] = draw(st.sampled_from(OF_FRAMES))
     decoder["reverse"] = draw(st.booleans())
     decoder["feedback"] = draw(st.sampled_from(["answers", "answers", "none"]))
     data = spec_data("1:N" if rows else "N:M", names, [kind], stack, decoder=decoder)

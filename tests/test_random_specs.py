@@ -294,6 +294,9 @@ def frames_agree(plan: Plan, weights: Weights, rows: Sequence[Row]) -> None:
         assert isinstance(found, Frames)
         assert found.lengths.tolist() == [len(one.values) for one in expected]
         numbers.close(found.values.numpy(), [one.values for one in expected], "frames", EXACT)
+        if found.parameters is not None:
+            true = [one.parameters for one in expected]
+            numbers.close(found.parameters.numpy(), true, "parameters", EXACT)
 
 
 FAMILIES: dict[str, tuple[SearchStrategy[dict[str, Any]], bool, int]] = {
