@@ -126,6 +126,10 @@ def test_training_is_that_of_texts_turned_round(
     assert backward.perplexity(text) == pytest.approx(wanted, rel=1e-6)
     if window is not None:
         return
+    assert backward.report is not None
+    page = backward.report.read_text()
+    assert "What the model writes before the ends of rows" in page
+    assert page.count('<span class="prompt">') > 1
     backward.export("answers.onnx")
     assert rnnspec.open("answers.onnx").perplexity(text) == pytest.approx(wanted, rel=1e-5)
     for name, each in found.items():

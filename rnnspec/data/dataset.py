@@ -80,7 +80,8 @@ class Batch:
     - categories `[B]` int64 and vectors `[B, W]` of numbers, with lengths of 1;
     - values ahead of a series `[B, H, 1]`, with lengths of H.
 
-    Past a row's length stands 0, which is PAD_ID.
+    Past a row's length stands 0, which is PAD_ID. The next tokens of a text that is read from its
+    end stand in the order of reading, the inputs in that of the text.
 
     `targets` by column, with -1 or NaN for no target: classes `[B]` or `[B, T]` int64; multi-label
     `[B, L]` or `[B, T, L]` float32 of 0 and 1; numbers `[B, W]` or `[B, T, W]`; frames that a

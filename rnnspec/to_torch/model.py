@@ -80,7 +80,8 @@ class Model(nn.Module):
         `[B, T, size]`, of the blank alone past a row's length; for texts by a transducer those of
         the blank and the next true token, `[B, T, U, 2]`; for forecasts raw numbers `[B, H, k]`;
         for frames that a decoder writes raw numbers `[B, U, k]` in the order of writing, of a
-        learned length one step more than `targets`.
+        learned length one step more than `targets`. Steps of a text that is read from its end stand
+        in the order of reading, those of `answers` in that of the text.
 
         `inputs` maps the key of each input to `(values, lengths)`: token numbers `[B, T]` int64,
         numbers to copy `[B, T]`, nested ones `[B, T, E]`, characters `[B, T, C]` with lengths

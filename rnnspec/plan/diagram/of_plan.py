@@ -77,7 +77,7 @@ def _rule(rule: TextRule) -> Words:
 WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
     nodes.TokensInput: lambda n: (
         _TOKENS[n.kind], f"{n.size:,} in the vocabulary", *_rule(n.rule),
-        *_when(n.fold_case, "lower-cased"),
+        *_when(n.fold_case, "lower-cased"), *_when(n.reverse, "from the end"),
     ),
     nodes.NestedInput: lambda n: (
         f"steps of {_TOKENS[n.kind]}", f"{n.size:,} in the vocabulary", *_rule(n.rule),
