@@ -55,6 +55,10 @@ CONTINUOUS = ["gaussian", "student_t"]
 """Of which draws are equal but for rounding."""
 
 
+BACKWARD = ("words", "tokens", "chars", "bytes", "ruled_words", "vector_words")
+"""Texts that may be read from their ends."""
+
+
 @st.composite
 def kind_specs(draw: Draw) -> dict[str, Any]:
     """A whole spec of any cardinality, as the data of its YAML."""
@@ -91,6 +95,8 @@ def kind_specs(draw: Draw) -> dict[str, Any]:
     if all("cell" in layer for layer in stack) and own_steps and draw(st.booleans()):
         outputs += [output(kind) for kind in _some(draw, POINTED)[:2]]
     data = spec_data(cardinality, [*sequences, *names], outputs, stack, **more)
+    if ahead and sequences[0] in BACKWARD and len(_whole(outputs)) == len(outputs) - 1:
+        data["data"]["output"][0]["direction"] = ("forward", "reverse")[len(names) % 2]
     return _branched(draw, _finished(draw, data, own))
 
 
