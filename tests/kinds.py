@@ -34,6 +34,8 @@ from rnnspec.plan.nodes import (
     AudioInput,
     CalendarFuture,
     CalendarInput,
+    CategoriesFuture,
+    CategoriesInput,
     CategoryInput,
     CharactersInput,
     CopiesInput,
@@ -210,6 +212,11 @@ CALENDARS: dict[str, Mapping[str, Any]] = {
     "calendar_marks": {"as": "calendar", "features": ["week", "weekday"], "encode": "one_hot"},
 }
 """Calendars, which have no facts and are read beside a series."""
+LABELS_OF_STEPS: dict[str, Kind] = {
+    "holiday": Kind({"as": "categories", "embed": 3, "known": True}, text(("x", "y"))),
+    "weather": Kind({"as": "categories", "embed": 2}, text(("x", "y", "z"))),
+}
+"""Labels that change with the steps, read beside a series."""
 ZONES = {"calendar": "Australia/Melbourne"}
 TIMES = (-1_500_000_000, 4_000_000_000)
 SOUND = {"as": "audio", "rate": 1000}
@@ -336,7 +343,7 @@ def spec_data(
     **more: Any,
 ) -> dict[str, Any]:
     """The data of a spec's YAML, over columns named as the kinds of `SEQUENCES` and `STATICS`."""
-    kinds = {**SEQUENCES, **CLIPS, **SOUNDS, **STATICS, **COUNTS}
+    kinds = {**SEQUENCES, **LABELS_OF_STEPS, **CLIPS, **SOUNDS, **STATICS, **COUNTS}
     entries = {**{name: kind.entry for name, kind in kinds.items()}, **CALENDARS}
     data: dict[str, Any] = {
         "train": "nowhere.jsonl",
@@ -367,7 +374,7 @@ def encoders_data(
     """The data of a spec N:1 with several encoders: of each the columns that it reads, named as
     kinds, with `kind.2` for another column of a kind; or all that the spec says of it. Columns of
     whole rows may stand `beside` them."""
-    kinds = {**SEQUENCES, **CLIPS, **SOUNDS, **STATICS, **COUNTS}
+    kinds = {**SEQUENCES, **LABELS_OF_STEPS, **CLIPS, **SOUNDS, **STATICS, **COUNTS}
     written: dict[str, Any] = {}
     for name, given in encoders.items():
         stated = dict(given) if isinstance(given, Mapping) else {"inputs": list(given)}
@@ -415,7 +422,7 @@ def _answered(known: ColumnFacts) -> ColumnFacts:
 def _given(source: language.Input) -> ColumnFacts:
     """The facts of an input: of the width, and with the vectors that train, that it states."""
     kind = source.column.partition(".")[0]
-    facts = {**SEQUENCES, **CLIPS, **SOUNDS, **STATICS, **COUNTS}[kind].facts
+    facts = {**SEQUENCES, **LABELS_OF_STEPS, **CLIPS, **SOUNDS, **STATICS, **COUNTS}[kind].facts
     match source, facts:
         case language.AudioInput(), _:
             return numbers(width_of(source.features, source.rate))
@@ -484,6 +491,10 @@ def _value(node: Input, length: int, draw: Generator) -> Any:
         case CharactersInput():
             spelled = draw.integers(0, 6, length)
             return [draw.integers(1, node.size, count) for count in spelled]
+        case CategoriesInput():
+            return draw.integers(1, node.size, length)
+        case CategoriesFuture():
+            return draw.integers(1, node.size, node.horizon)
         case CategoryInput():
             return int(draw.integers(1, node.size))
         case KeysInput():
@@ -548,7 +559,7 @@ def _padded(
         return np.array(cells, np.int64), ones
     if isinstance(node, VectorInput):
         return np.stack(cells), ones
-    if isinstance(node, CalendarFuture):
+    if isinstance(node, CalendarFuture | CategoriesFuture):
         return np.stack(cells), ones * node.horizon
     if isinstance(node, FutureInput):
         return np.stack(cells)[:, :, None], ones * node.horizon
@@ -570,7 +581,7 @@ def _padded(
         return _nested(cells, steps, extra, int(bool(filler))), lengths
     if isinstance(node, AudioInput):
         values = np.full((len(cells), steps), filler, np.float32)
-    elif isinstance(node, TokensInput | CopiesInput | CalendarInput):
+    elif isinstance(node, TokensInput | CopiesInput | CalendarInput | CategoriesInput):
         values = np.full((len(cells), steps), int(bool(filler)), np.int64)
     elif isinstance(node, ImageInput):
         sides = (node.picture.features, node.picture.channels)

@@ -453,6 +453,18 @@ SPECS: dict[str, dict[str, Any]] = {
         for how, more in DECODED
     },
     "forecast by the calendar of the past": past_alone("calendar"),
+    "N:N series and labels": spec_data(
+        "N:N", ["series", "weather"], [output("out_frames")], LAYERS
+    ),
+    **{
+        f"forecast by labels of steps {how}": spec_data(
+            "N:M",
+            ["weather", "series", "holiday"],
+            [{"column": "series", "as": "forecast", "horizon": HORIZON}],
+            **more,
+        )
+        for how, more in DECODED
+    },
     **{
         f"forecast of double_window_series {name} recursive": forecast(
             "double_window_series", distribution, **RECURSIVE

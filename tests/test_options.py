@@ -55,7 +55,7 @@ ELSEWHERE = {
     "lags": "test_lags.py",
     "of": "test_nested.py",
     "encoder": "test_nested.py",
-    "unknown": "test_forecast_units.py",
+    "unknown": "test_forecast_units.py, test_categories.py",
     "encode": "test_calendar.py",
     "join": "test_conformance_cardinalities.py",
     "embed": "test_conformance_cardinalities.py",

@@ -300,6 +300,10 @@ _KINDS: Mapping[InputKind, str] = {
     "copies": "a list of what each token is copied as",
     "category": "a label",
     "category_id": "the number of a label",
+    "categories": "a list of labels",
+    "categories_ahead": "a list",
+    "category_ids": "a list of the numbers of labels",
+    "category_ids_ahead": "a list",
     "keys": "a list of lists of labels",
     "key_ids": "a list of lists of label numbers",
     "frames": "a list of steps",
@@ -321,5 +325,8 @@ _KINDS: Mapping[InputKind, str] = {
 def _kind(column: InputColumn) -> str:
     if column.kind == "times_ahead":
         return f"a list of {column.width} times"
+    if column.kind in ("categories_ahead", "category_ids_ahead"):
+        what = "labels" if column.kind == "categories_ahead" else "numbers of labels"
+        return f"a list of {column.horizon} {what}"
     wide = column.kind in ("frames", "vector", "future")
     return _KINDS[column.kind] + (f" of {column.width} numbers" if wide else "")

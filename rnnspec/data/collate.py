@@ -319,13 +319,13 @@ class Future:
     """The `horizon` values after the steps of a row, out of `values` `[steps]`: `[B, horizon]`, or
     `[B, horizon, 1]` if `wide`. The sequence has at least that many more steps."""
 
-    values: NDArray[np.floating]
+    values: NDArray[Any]
     horizon: int
     wide: bool
 
     def batch(self, slices: RowSlices) -> tuple[Values, Lengths]:
         first = slices.starts + slices.lengths
-        found = self.values[first[:, None] + np.arange(self.horizon)]
+        found = _wide(self.values[first[:, None] + np.arange(self.horizon)])
         return found[..., None] if self.wide else found, np.full(len(first), self.horizon, np.int64)
 
 

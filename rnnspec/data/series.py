@@ -56,6 +56,13 @@ class Table:
             return of_rows[self.order]
         return self.values(of_rows, np.nan if isinstance(self.fill, str) else self.fill)
 
+    def labels(self, of_rows: NDArray[np.int32], missing: int) -> NDArray[np.int32]:
+        """The numbers of labels by place; steps without a row have by `previous` that of the row
+        before, and else `missing`, for a number is no label."""
+        if self.fill == "previous":
+            return of_rows[self.order]
+        return self.values(of_rows, missing)
+
     def filled_steps(self) -> dict[str, int]:
         """How many steps of each series have no row, where there are any."""
         if self.filled is None:

@@ -158,10 +158,15 @@ class Rows:
                 return f"{int(lengths)} steps of {values.shape[-1]} numbers"
             case nodes.NestedInput():
                 return self._nested(node, values[:lengths])
+            case nodes.CategoriesInput():
+                names = names_of(self.facts.inputs[node.column])
+                last = ", ".join(names[number] for number in values[:lengths][-NUMBERS:])
+                return f"{int(lengths)} steps, the last {last}" if lengths else "no steps"
             case nodes.CalendarInput():
                 return ""  # the row says its times
             case (
                 nodes.CalendarFuture()
+                | nodes.CategoriesFuture()
                 | nodes.CharactersInput()
                 | nodes.CopiesInput()
                 | nodes.FutureInput()

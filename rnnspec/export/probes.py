@@ -144,6 +144,15 @@ def _draw_categories(node: nodes.CategoryInput, draw: Draw) -> Drawn:
     return Drawn([names[number - UNKNOWN_ID] for number in numbers.tolist()], list(numbers))
 
 
+def _draw_labels(
+    node: nodes.CategoriesInput | nodes.CategoriesFuture, draw: Draw, counts: Sequence[int]
+) -> Drawn:
+    """So many labels a row, as `_draw_categories` draws one."""
+    of_row = nodes.CategoryInput(node.name, node.column, node.size)
+    rows = [_draw_categories(of_row, replace(draw, lengths=[0] * count)) for count in counts]
+    return Drawn([each.texts for each in rows], [np.array(each.numbers, np.int64) for each in rows])
+
+
 def _draw_keys(node: nodes.KeysInput, draw: Draw) -> Drawn:
     known = draw.facts.inputs[node.column]
     assert isinstance(known, ClassFacts)
@@ -501,6 +510,13 @@ PROBES: Mapping[type[nodes.Input], ProbeFunctions] = {
     nodes.CalendarInput: ProbeFunctions(lambda node, draw: _draw_times(draw.lengths, draw), _steps),
     nodes.CalendarFuture: ProbeFunctions(
         lambda node, draw: _draw_times([node.horizon] * len(draw.lengths), draw),
+        lambda node, found, lengths, draw: (found[0], np.full_like(lengths, node.horizon)),
+    ),
+    nodes.CategoriesInput: ProbeFunctions(
+        lambda node, draw: _draw_labels(node, draw, draw.lengths), _steps
+    ),
+    nodes.CategoriesFuture: ProbeFunctions(
+        lambda node, draw: _draw_labels(node, draw, [node.horizon] * len(draw.lengths)),
         lambda node, found, lengths, draw: (found[0], np.full_like(lengths, node.horizon)),
     ),
     nodes.FutureInput: ProbeFunctions(

@@ -83,9 +83,9 @@ def _numbers(plan: Plan, facts: Facts) -> Iterator[tuple[str, Any]]:
             case nodes.NestedInput():
                 more = {"steps": "each has a list of numbers, 0 past its end"}
                 yield f"{node.column}.ids", {**_of_tokens(node.inner, facts), **more}
-            case nodes.CategoryInput():
+            case nodes.CategoryInput() | nodes.CategoriesInput() | nodes.CategoriesFuture():
                 rule = f"the place of the label; {UNKNOWN_ID} for any other"
-                yield f"{node.column}.ids", {"rule": rule, "vocabulary": _names(node, facts)}
+                yield f"{node.key}.ids", {"rule": rule, "vocabulary": _names(node, facts)}
             case nodes.CharactersInput():
                 known = facts.inputs[node.column]
                 assert isinstance(known, TextFacts) and known.characters is not None

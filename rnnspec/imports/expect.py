@@ -32,6 +32,10 @@ from rnnspec.reference.interpret import answers, raw_outputs, values_of
 TOLERANCE = 1e-4
 """Of a difference, absolute, and as a share of the largest number of the array."""
 Arrays = Mapping[str, NDArray[Any]]
+LOOKED_UP = (
+    nodes.TokensInput, nodes.CategoryInput, nodes.CategoriesInput, nodes.CategoriesFuture
+)  # fmt: skip
+"""Inputs of numbers that a vocabulary gives."""
 LENGTHS, TARGETS, LOGITS, PROBABILITIES = ".lengths", ".targets", ".logits", ".probabilities"
 
 
@@ -107,7 +111,7 @@ def _rows(plan: Plan, orders: Orders, expected: Arrays, where: Path) -> list[Row
         if node.key not in expected:
             raise ModelFileError(f"{where}: has no array {node.key!r}, an input of the model")
         values = expected[node.key]
-        if isinstance(node, nodes.TokensInput | nodes.CategoryInput):
+        if isinstance(node, LOOKED_UP):
             values = _ours(values, node.column, orders, where)
         lengths = _lengths(expected, node.key, where)
         cells[node.key] = [

@@ -56,6 +56,10 @@ def _text(node: nodes.TokensInput | nodes.CategoryInput | nodes.NestedInput, ids
     return (f"{node.column}.ids",) if ids else (node.column,)
 
 
+def _labels(node: nodes.CategoriesInput | nodes.CategoriesFuture, ids: bool) -> Names:
+    return (f"{node.key}.ids",) if ids else (node.key,)
+
+
 def _found_in_text(node: nodes.CopiesInput, ids: bool) -> Names:
     return (node.key,) if ids else ()
 
@@ -77,6 +81,8 @@ INPUT_TRAITS: Mapping[type[nodes.Input], InputTraits] = {
     nodes.FutureInput: InputTraits("numbers", False, _key),
     nodes.CalendarInput: InputTraits("times", True, _key),
     nodes.CalendarFuture: InputTraits("times", False, _key),
+    nodes.CategoriesInput: InputTraits("numbers of tokens", True, _labels),
+    nodes.CategoriesFuture: InputTraits("numbers of tokens", False, _labels),
     nodes.AudioInput: InputTraits("numbers", True, _key),
     nodes.VectorInput: InputTraits("numbers", False, _key),
 }

@@ -10,9 +10,12 @@ from rnnspec.errors import DataError
 from rnnspec.plan.audio import audio_node
 from rnnspec.plan.facts import ClassFacts, Facts, NumericFacts, TextFacts
 from rnnspec.plan.nodes import (
+    AheadFlat,
     Calendar,
     CalendarFuture,
     CalendarInput,
+    CategoriesFuture,
+    CategoriesInput,
     CategoryInput,
     Elapsed,
     Embed,
@@ -73,6 +76,8 @@ def read_inputs(spec: language.Spec, facts: Facts, prefix: str = "") -> Sources:
                 _series(spec, source, facts, found)
             case language.CalendarInput():
                 _calendar(spec, source, found)
+            case language.CategoriesInput():
+                _categories(spec, source, facts, found)
             case language.FramesInput():
                 key = ".".join(map(str, (*path, "elapsed")))
                 steps.append(_frames(key, source, facts, found.nodes))
@@ -225,6 +230,28 @@ def _calendar(spec: language.Spec, source: language.CalendarInput, found: Source
         horizon = _horizon(spec)
         found.nodes.append(CalendarFuture(ahead, source.column, calendar, horizon, flat))
         found.ahead.append(Read(ahead, calendar.width * (horizon if flat else 1)))
+
+
+def _categories(
+    spec: language.Spec, source: language.CategoriesInput, facts: Facts, found: Sources
+) -> None:
+    """The vectors of the labels of the past and, if `known`, of those ahead, out of one table."""
+    known, name = facts.inputs[source.column], f"input.{source.column}"
+    assert isinstance(known, TextFacts)
+    size, width, embed = len(known.vocabulary), source.embed, f"embed.{source.column}"
+    found.nodes.append(CategoriesInput(name, source.column, size, source.unknown))
+    found.nodes.append(Embed(embed, name, size, width))
+    found.sequences.append(Read(embed, width))
+    if not spec.data.read_ahead(source):
+        return
+    ahead, vectors, horizon = f"{name}.future", f"{embed}.future", _horizon(spec)
+    found.nodes.append(CategoriesFuture(ahead, source.column, size, horizon, source.unknown))
+    found.nodes.append(Embed(vectors, ahead, size, width, same_as=embed))
+    if spec.decoder is None:
+        found.nodes.append(AheadFlat(f"{vectors}.flat", vectors, horizon, width))
+        found.ahead.append(Read(f"{vectors}.flat", horizon * width))
+    else:
+        found.ahead.append(Read(vectors, width))
 
 
 def _keys(source: language.KeysInput, facts: Facts, nodes: list[Node]) -> Read:

@@ -54,11 +54,16 @@ class Body:
 
     def _ahead(self, number: int) -> dict[str, Array]:
         """Step `number` of the outer sequences on the axis of the answer."""
-        read = map(self.plan.node, self.decoder.reads)
+        read = [self.plan.node(name) for name in self.decoder.reads]
         known = nodes.FutureInput | nodes.CalendarFuture | nodes.SeasonAgo | nodes.LagsAhead
         known |= nodes.FramesInput | nodes.KeysInput
-        ahead = (n.name for n in read if isinstance(n, known) and not getattr(n, "flat", False))
-        return {name: self.outer[name][number] for name in ahead}
+        found = [n.name for n in read if isinstance(n, known) and not getattr(n, "flat", False)]
+        found += [n.name for n in read if isinstance(n, nodes.Embed) and self._of_steps(n)]
+        return {name: self.outer[name][number] for name in found}
+
+    def _of_steps(self, node: nodes.Embed) -> bool:
+        """Whether the vectors are those of the steps ahead."""
+        return isinstance(self.plan.node(node.source), nodes.CategoriesFuture)
 
 
 @dataclass(slots=True)

@@ -34,6 +34,8 @@ Reading = (
     | nodes.FutureInput
     | nodes.CalendarInput
     | nodes.CalendarFuture
+    | nodes.CategoriesInput
+    | nodes.CategoriesFuture
     | nodes.AudioInput
 )
 
@@ -47,6 +49,8 @@ def read(node: Reading, weights: Arrays, row: Row, values: Arrays) -> Array:
         case nodes.TokensInput(reverse=True):
             return cell.reshape(-1)[::-1]
         case nodes.TokensInput() | nodes.CopiesInput():
+            return cell.reshape(-1)
+        case nodes.CategoriesInput() | nodes.CategoriesFuture():
             return cell.reshape(-1)
         case nodes.CategoryInput():
             return cell.reshape(())

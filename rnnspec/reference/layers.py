@@ -145,6 +145,7 @@ def _attend(plan: Plan, node: nodes.Attend, weights: Arrays, values: Arrays) -> 
 LAYERS: dict[type[nodes.Node], Callable[[Plan, Any, Arrays, Arrays], Array]] = {
     nodes.Attend: _attend,
     nodes.Embed: _embed,
+    nodes.AheadFlat: lambda plan, node, weights, values: values[node.source].reshape(-1),
     nodes.Dropout: lambda plan, node, weights, values: values[node.source],
     nodes.Recurrent: lambda plan, node, weights, values: _run(node, weights, values)[0],
     nodes.FinalState: _final_state,

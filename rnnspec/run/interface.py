@@ -54,6 +54,7 @@ InputKind = Literal[
     "words", "chars", "bytes", "tokens", "ids", "characters", "copies", "category", "category_id",
     "keys", "key_ids", "frames", "series", "future", "number", "vector", "subwords",
     "audio", "image", "video", "times", "times_ahead",
+    "categories", "categories_ahead", "category_ids", "category_ids_ahead",
     "nested_texts", "nested_tokens", "nested_ids",
 ]  # fmt: skip
 OutputKind = Literal[
@@ -89,6 +90,8 @@ class InputColumn:
     - `times`: the time of each step, as seconds since 1970 or as dates; `times_ahead`: the times of
       the `width` steps ahead. With a `zone`, seconds are of UTC, and dates without an offset are of
       that zone; else both are of the clock that the calendar goes by.
+    - `categories`, `category_ids`: the label of each step, or its number below `width`, null for
+      none; `categories_ahead`, `category_ids_ahead`: those of the `horizon` steps ahead.
     - `audio`: the path of a file, or a list of samples, `width` to a step; `audio` says how
       files are read.
     - `number`, `vector`: a number, a list of `width` numbers.
@@ -113,14 +116,15 @@ class InputColumn:
     zone: str = ""
     positive: bool = False
     axis: str = STEPS
+    horizon: int = 0
 
     def written(self) -> dict[str, Any]:
-        """As the metadata have it, without the usual rule and axis, and with `audio`, `picture` and
-        `zone` only where there is one, `positive` where it holds."""
+        """As the metadata have it, without the usual rule and axis, and with `audio`, `picture`,
+        `zone` and `horizon` only where there is one, `positive` where it holds."""
         found = asdict(self)
         unusual: dict[str, object] = {"rule": self.rule != PLAIN, "audio": self.audio}
         unusual |= {"picture": self.picture, "zone": self.zone, "positive": self.positive}
-        unusual |= {"axis": self.axis != STEPS}
+        unusual |= {"axis": self.axis != STEPS, "horizon": self.horizon}
         return {key: value for key, value in found.items() if unusual.get(key, True)}
 
     @property
@@ -309,6 +313,7 @@ def _input(plan: Plan, node: nodes.Input, ids: bool) -> InputColumn:
         node.calendar.zone if isinstance(node, nodes.CalendarInput | nodes.CalendarFuture) else "",
         isinstance(node, nodes.SeriesInput | nodes.FutureInput) and node.log,
         node.axis,
+        node.horizon if isinstance(node, nodes.CategoriesFuture) else 0,
     )
 
 
@@ -329,6 +334,12 @@ def _category(node: nodes.CategoryInput, ids: bool) -> KindAndWidth:
     return ("category_id", node.size) if ids else ("category", None)
 
 
+def _categories(node: nodes.CategoriesInput | nodes.CategoriesFuture, ids: bool) -> KindAndWidth:
+    if isinstance(node, nodes.CategoriesFuture):
+        return ("category_ids_ahead", node.size) if ids else ("categories_ahead", None)
+    return ("category_ids", node.size) if ids else ("categories", None)
+
+
 INPUT_COLUMNS: Mapping[type[nodes.Input], Callable[[Any, bool], KindAndWidth]] = {
     nodes.TokensInput: _tokens,
     nodes.NestedInput: _nested,
@@ -344,6 +355,8 @@ INPUT_COLUMNS: Mapping[type[nodes.Input], Callable[[Any, bool], KindAndWidth]] =
     ),
     nodes.SeriesInput: lambda node, ids: ("series", None),
     nodes.FutureInput: lambda node, ids: ("future", node.horizon),
+    nodes.CategoriesInput: _categories,
+    nodes.CategoriesFuture: _categories,
     nodes.CalendarInput: lambda node, ids: ("times", None),
     nodes.CalendarFuture: lambda node, ids: ("times_ahead", node.horizon),
     nodes.VectorInput: lambda node, ids: ("number" if node.single else "vector", node.width),

@@ -17,6 +17,7 @@ from rnnspec.data import decode, pictures
 from rnnspec.data.audio import samples_of
 from rnnspec.data.clock import seconds
 from rnnspec.errors import DataError
+from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.run import feeds
 from rnnspec.run.feeds import Feeds
 from rnnspec.run.interface import InputColumn, InputKind
@@ -69,6 +70,34 @@ def _tokens(column: InputColumn, cell: object, textual: bool) -> list[str]:
 
 def _category(column: InputColumn, cell: object, textual: bool) -> str:
     return "" if decode.is_missing(cell, textual) else decode.label(cell)
+
+
+def _categories(column: InputColumn, cell: object, textual: bool) -> list[str]:
+    """A label a step, "" for none."""
+    found = list[str]()
+    for at, label in enumerate(decode.json_list(cell, textual, _LABELS), start=1):
+        try:
+            found.append(_category(column, label, False))
+        except DataError as error:
+            raise DataError(f"step {at} {error}") from error
+    _check_horizon(column, len(found))
+    return found
+
+
+_LABELS = "a list of labels"
+
+
+def _category_ids(column: InputColumn, cell: object, textual: bool) -> Integers:
+    """The number of a label a step; none is the unknown."""
+    cells = decode.json_list(cell, textual, _LABELS)
+    _check_horizon(column, len(cells))
+    return _ids(column, [UNKNOWN_ID if number is None else number for number in cells], False)
+
+
+def _check_horizon(column: InputColumn, count: int) -> None:
+    """Raises DataError for other than as many steps ahead as are read."""
+    if column.horizon and count != column.horizon:
+        raise DataError(f"has {count} labels, the model reads {column.horizon}")
 
 
 def _keys(column: InputColumn, cell: object, textual: bool) -> list[list[str]]:
@@ -270,6 +299,14 @@ INPUT_KINDS: Mapping[InputKind, InputFunctions] = {
     ),
     "category": InputFunctions(_category, _objects),
     "category_id": InputFunctions(_id, lambda column, values: np.array(values).reshape(-1)),
+    "categories": InputFunctions(
+        _categories, lambda column, values: feeds.padded_texts(values), _count
+    ),
+    "categories_ahead": InputFunctions(
+        _categories, lambda column, values: feeds.padded_texts(values)
+    ),
+    "category_ids": InputFunctions(_category_ids, _numbers, _count),
+    "category_ids_ahead": InputFunctions(_category_ids, lambda column, values: np.stack(values)),
     "keys": InputFunctions(
         _keys, lambda column, values: feeds.padded_lists(values, "", object), _count
     ),

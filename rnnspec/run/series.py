@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rnnspec.data.columns.series import changed_message, static_value
-from rnnspec.data.decode import is_gap, real
+from rnnspec.data.decode import is_gap, is_missing, label, real
 from rnnspec.data.how import How
 from rnnspec.data.readers import read
 from rnnspec.data.reading import Reading, SeriesReading
@@ -25,7 +25,7 @@ from rnnspec.data.series import ONLY_SERIES, Table, TableBuilder, seconds_at, ti
 from rnnspec.data.shards import Shards
 from rnnspec.data.times import Times
 from rnnspec.errors import DataError
-from rnnspec.run.interface import SPEC, InputColumn
+from rnnspec.run.interface import SPEC, InputColumn, InputKind
 from rnnspec.run.model import Model
 from rnnspec.run.results import Answer
 from rnnspec.source.text import Source
@@ -33,6 +33,8 @@ from rnnspec.spec.load import load_source
 
 Row = dict[str, object]
 FUTURE = ".future"
+KNOWN_AHEAD: tuple[InputKind, ...] = ("future", "categories_ahead", "category_ids_ahead")
+"""Kinds of columns that the rows of the future are read for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ class TableRows:
         """Raises DataError for a series without a past, or with a future that is needed and
         missing."""
         if (target := self.reading.target) is not None:
-            known = [column_of(each) for each in self.model.inputs if each.kind == "future"]
+            known = [column_of(each) for each in self.model.inputs if each.kind in KNOWN_AHEAD]
             _check_future(self.steps, series, target, self.reading.horizon, known)
 
     def _is_whole(self, series: Series) -> bool:
@@ -156,6 +158,10 @@ class TableRows:
             case "future":
                 ahead = series.future[: self.reading.horizon]
                 return _numbers(self.steps, column_of(column), ahead, column.missing)
+            case "categories" | "category_ids":
+                return _labels(self.steps, column, past)
+            case "categories_ahead" | "category_ids_ahead":
+                return _labels(self.steps, column, series.future[: self.reading.horizon])
             case "times":
                 return self._seconds(series, past)
             case "times_ahead":
@@ -214,7 +220,7 @@ def titled(name: str, times: list[object] | None) -> str:
 def column_of(column: InputColumn) -> str:
     """The column of the table that an input is read from."""
     name = column.column
-    ahead = column.kind in ("future", "times_ahead")
+    ahead = column.kind in (*KNOWN_AHEAD, "times_ahead")
     return name.removesuffix(FUTURE) if ahead else name
 
 
@@ -297,6 +303,25 @@ def _numbers(steps: Steps, column: str, places: range, missing: bool) -> list[fl
             found.append(real(steps.cell(column, place), steps.textual, missing))
         except DataError as error:
             raise DataError(f"{steps.line(place)}: column {column!r} {error}") from error
+    return found
+
+
+def _labels(steps: Steps, column: InputColumn, places: range) -> list[object]:
+    """The label of each step, or its number; None for none. A step without a row has by `previous`
+    that of the row before."""
+    found, name = list[object](), column_of(column)
+    ids = column.kind in ("category_ids", "category_ids_ahead")
+    for place in places:
+        cell = steps.cell(name, place)
+        if is_missing(cell, steps.textual) or (
+            steps.is_filled(place) and steps.table.fill != "previous"
+        ):
+            found.append(None)
+            continue
+        try:
+            found.append(real(cell, steps.textual) if ids else label(cell))
+        except DataError as error:
+            raise DataError(f"{steps.line(place)}: column {name!r} {error}") from error
     return found
 
 

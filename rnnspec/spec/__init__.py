@@ -7,6 +7,7 @@ from rnnspec.spec.head import AttentionPooling, Head, LastPooling
 from rnnspec.spec.inputs import (
     AudioInput,
     BytesInput,
+    CategoriesInput,
     CategoryInput,
     CharsInput,
     FramesInput,

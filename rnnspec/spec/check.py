@@ -15,6 +15,7 @@ from rnnspec.spec import (
     check_audio,
     check_branches,
     check_calendar,
+    check_categories,
     check_data,
     check_decoder,
     check_direction,
@@ -345,6 +346,7 @@ CHECKS: tuple[Check, ...] = (
     Check(check_forecast.lags_are_of_forecasts, (*_INPUT, *_OUTPUT)),
     Check(check_forecast.paths_have_a_density, (*_OUTPUT, _DECODER)),
     Check(check_calendar.calendars_read_times, (*_INPUT, *_OUTPUT, check_data.SERIES)),
+    Check(check_categories.categories_are_of_series, (*_INPUT, *_OUTPUT)),
     Check(
         check_nested.inner_states_are_of_no_column,
         (*_INPUT, *(("data", "input", *each, "encoder") for each in ((), (EACH,)))),

@@ -17,6 +17,7 @@ from rnnspec.spec.files import FILE_COLUMN, FOLDER_COLUMN, TEXT_COLUMN, covers
 from rnnspec.spec.formats import Delimited
 from rnnspec.spec.inputs import (
     AudioInput,
+    CategoriesInput,
     FramesInput,
     ImageInput,
     SeriesInput,
@@ -246,12 +247,11 @@ def series_have_windows(spec: Spec) -> Iterator[Finding]:
         return
     for path, source in spec.data.located_inputs:
         if isinstance(source, SequenceInput) and not isinstance(
-            source, SeriesInput | CalendarInput
+            source, SeriesInput | CalendarInput | CategoriesInput
         ):
             message = f"{source.as_} cannot be read beside series"
-            yield Finding(
-                (*path, "as"), message, "use series, calendar, category, number or vector"
-            )
+            hint = "use series, calendar, categories, category, number or vector"
+            yield Finding((*path, "as"), message, hint)
 
 
 def steps_have_times(spec: Spec) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from rnnspec.spec.choice import ByShape, by_type
 from rnnspec.spec.every import known_every
 from rnnspec.spec.files import FormatName, Quoting
 from rnnspec.spec.formats import FormatKey, FormatSettings
-from rnnspec.spec.inputs import Input, SeriesInput, StaticInput
+from rnnspec.spec.inputs import CategoriesInput, Input, SeriesInput, StaticInput
 from rnnspec.spec.outputs import ForecastOutput, NextOutput, Output, StatesOutput, Target
 from rnnspec.spec.tables import TableShape
 
@@ -335,8 +335,8 @@ class Data(Model):
 
     def read_ahead(self, source: Input) -> bool:
         """Whether the values of an input over the horizon of a forecast are read too."""
-        known = isinstance(source, SeriesInput | CalendarInput) and source.known
-        return known and self.is_forecast
+        ahead = isinstance(source, SeriesInput | CalendarInput | CategoriesInput) and source.known
+        return ahead and self.is_forecast
 
     @property
     def history(self) -> int:

@@ -247,6 +247,24 @@ class VectorInput(OfColumn):
     join: Joined = "steps"
 
 
+class CategoriesInput(SequenceInput):
+    """One label at each step of series, as a learned vector: a holiday, a promotion, the weather.
+    An empty cell, and a label that no training row has, are read as the unknown."""
+
+    as_: Literal["categories"] = Field(alias="as", description="How the column is read.")
+    min_count: MinCount = 1
+    embed: Width = Field(default=16, description="Width of the learned vector of each label.")
+    unknown: Share = Field(
+        default=0.0,
+        description="Share of the steps whose label is read as unknown while training, so that "
+        "labels that no training row has have a vector that was learned.",
+    )
+    known: bool = Field(
+        default=False,
+        description="Whether its labels over the horizon are known beforehand, and read too.",
+    )
+
+
 OBSERVED = 2
 """Numbers of a step that say whether one is known: `observed`."""
 
@@ -329,6 +347,7 @@ Input = Annotated[
     | VectorInput
     | SeriesInput
     | CalendarInput
+    | CategoriesInput
     | AudioInput
     | NestedInput,
     ByKey("as"),

@@ -16,6 +16,7 @@ from rnnspec.spec.inner_views import inner_spec
 from rnnspec.spec.inputs import (
     OBSERVED,
     AudioInput,
+    CategoriesInput,
     CategoryInput,
     FramesInput,
     ImageInput,
@@ -74,6 +75,8 @@ def _width_of(spec: Spec, source: Input) -> int | None:
             return 1 + OBSERVED * source.observed + len(source.lags)
         case CalendarInput():
             return source.width
+        case CategoriesInput():
+            return source.embed
         case CategoryInput() | NumberInput():
             return _static(source)
         case NestedInput():
@@ -185,8 +188,18 @@ def _previous(spec: Spec, decoder: Decoder) -> int | None:
     ahead = [each for each in spec.data.inputs if spec.data.read_ahead(each)]
     fed = sum(isinstance(output, ForecastOutput) for output in spec.data.outputs)
     lagged = sum(len(each.lags) for each in spec.data.inputs if isinstance(each, SeriesInput))
-    width = sum(each.width if isinstance(each, CalendarInput) else 1 for each in ahead)
-    return fed + width + lagged
+    return fed + sum(map(_known, ahead)) + lagged
+
+
+def _known(source: Input) -> int:
+    """Width of what is known of a step ahead."""
+    match source:
+        case CalendarInput():
+            return source.width
+        case CategoriesInput():
+            return source.embed
+        case _:
+            return 1
 
 
 def _static(source: StaticInput) -> int | None:

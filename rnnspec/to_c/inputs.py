@@ -9,6 +9,7 @@ import numpy as np
 from rnnspec.errors import ExportError
 from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.plan.nodes import (
+    CategoriesInput,
     CategoryInput,
     Elapsed,
     FramesInput,
@@ -45,7 +46,14 @@ def lower_category(low: Lowering, node: CategoryInput) -> Value:
     return _number(low, node, "the number of a label", True)
 
 
-def _number(low: Lowering, node: TokensInput | CategoryInput, words: str, of_row: bool) -> Value:
+def lower_categories(low: Lowering, node: CategoriesInput) -> Value:
+    """The number of the label of a step."""
+    return _number(low, node, "the number of a label", False)
+
+
+def _number(
+    low: Lowering, node: TokensInput | CategoryInput | CategoriesInput, words: str, of_row: bool
+) -> Value:
     words = f"{words}, below {node.size}"
     given = argument(low, node.column, node.key, "int32_t", 0, words, of_row)
     low.lines(of_row).append(

@@ -23,6 +23,7 @@ Weights = Mapping[str, NDArray[np.floating]]
 LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.TokensInput: inputs.lower_tokens,
     nodes.CategoryInput: inputs.lower_category,
+    nodes.CategoriesInput: inputs.lower_categories,
     nodes.KeysInput: inputs.lower_keys,
     nodes.ImageInput: inputs.lower_image,
     nodes.FramesInput: inputs.lower_frames,
@@ -72,6 +73,8 @@ REFUSED: Mapping[type[Node], str] = {
     nodes.AddBase: "is added to the last season of a row",
     nodes.CalendarInput: "is read by the calendar",
     nodes.CalendarFuture: "is read by the calendar",
+    nodes.CategoriesFuture: "has labels ahead",
+    nodes.AheadFlat: "has labels ahead",
     nodes.StackSteps: "puts neighbouring steps side by side",
     nodes.Compare: "compares the vectors of several encoders",
     nodes.Places: "gives the places of a picture to an attention",

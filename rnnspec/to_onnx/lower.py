@@ -31,6 +31,7 @@ from rnnspec.to_onnx import (
     attending,
     audio,
     calendar,
+    categories,
     chain,
     convolution,
     copying,
@@ -84,6 +85,9 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.Latest: lags.lower_latest,
     nodes.CalendarInput: calendar.lower_calendar,
     nodes.CalendarFuture: calendar.lower_calendar_future,
+    nodes.CategoriesInput: categories.lower_categories,
+    nodes.CategoriesFuture: categories.lower_categories_future,
+    nodes.AheadFlat: categories.lower_ahead_flat,
     nodes.Attend: attending.lower_attend,
     nodes.Recurrent: layer.lower_recurrent,
     nodes.Conv: convolution.lower_conv,
@@ -140,6 +144,8 @@ def to_onnx(
       `<column>.future` [batch, horizon]; a vector: float `<column>` [batch, width] or [batch].
       NaN is a missing number. Columns that the plan calls `double` are double in place of float,
       as are the numbers that answer them.
+    - labels of the steps of series: string `<column>` [batch, time], and `<column>.future` [batch,
+      horizon] of those ahead; with `ids` int64 `<column>.ids` and `<column>.future.ids`.
     - the times of steps, for the calendar: int64 `<column>` [batch, time], seconds since 1970, and
       `<column>.future` [batch, horizon].
     - sound: float `<column>` [batch, samples], and int64 `<column>.lengths` [batch] in samples.

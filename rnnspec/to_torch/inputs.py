@@ -146,10 +146,32 @@ class Category(Weighted):
     node: nodes.CategoryInput
 
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
-        if not self.training or not self.node.unknown:
-            return values
-        hidden = torch.rand(values.shape, device=values.device) < self.node.unknown
-        return values.masked_fill(hidden, UNKNOWN_ID)
+        return hidden(self, values, self.node.unknown)
+
+
+class Categories(Weighted):
+    """The number of the label of each step, `[T, B]`; while training some are the unknown."""
+
+    node: nodes.CategoriesInput | nodes.CategoriesFuture
+
+    def forward(self, values: Tensor, lengths: Tensor) -> PaddedSequence:
+        """`values` `[B, T]`."""
+        return steps_first(hidden(self, values, self.node.unknown), lengths)
+
+
+class AheadFlat(Weighted):
+    """All steps `[T, B, W]` of rows of one length as a vector each, `[B, T * W]`."""
+
+    def forward(self, source: PaddedSequence) -> Tensor:
+        return source.values.transpose(0, 1).flatten(1)
+
+
+def hidden(part: Weighted, numbers: Tensor, share: float) -> Tensor:
+    """The numbers of labels; while `part` trains, a share of them drawn by torch is the unknown."""
+    if not part.training or not share:
+        return numbers
+    drawn = torch.rand(numbers.shape, device=numbers.device) < share
+    return numbers.masked_fill(drawn, UNKNOWN_ID)
 
 
 class Series(Scaling):

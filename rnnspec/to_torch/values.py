@@ -123,6 +123,8 @@ def _read_with(node: nodes.Input | nodes.Derived, values: Values) -> tuple[Value
             | nodes.VectorInput()
             | nodes.CalendarInput()
             | nodes.CalendarFuture()
+            | nodes.CategoriesInput()
+            | nodes.CategoriesFuture()
             | nodes.Elapsed()
             | nodes.Observed()
             | nodes.WindowMoments()

@@ -14,11 +14,18 @@ from rnnspec.data.collate import BatchColumn, Nested, PerRow, ReverseSteps, Step
 from rnnspec.data.decode import words
 from rnnspec.plan import Facts, Plan
 from rnnspec.plan.facts import UNKNOWN_ID, TextFacts
-from rnnspec.plan.nodes import CategoryInput, NestedInput, TokensInput, WrittenOutput
+from rnnspec.plan.nodes import (
+    CategoriesInput,
+    CategoryInput,
+    NestedInput,
+    TokensInput,
+    WrittenOutput,
+)
 
 BLOCK = 1 << 22
 """Numbers that are counted at once."""
-Named = TokensInput | NestedInput | CategoryInput | WrittenOutput
+Labelled = CategoryInput | CategoriesInput
+Named = TokensInput | NestedInput | Labelled | WrittenOutput
 """Nodes that have a vocabulary."""
 _NAMES = {"words": "words", "chars": "characters", "tokens": "tokens", "subwords": "subwords"}
 
@@ -45,7 +52,7 @@ def _texts(plan: Plan) -> Iterator[Named]:
 
 def _with_white_space(node: Named, known: object) -> Iterator[str]:
     """Tokens that hold white space, as if they were several."""
-    if isinstance(node, CategoryInput) or node.kind != "tokens":
+    if isinstance(node, Labelled) or node.kind != "tokens":
         return
     assert isinstance(known, TextFacts)
     entries = known.vocabulary.entries
@@ -79,7 +86,7 @@ def _unknown(node: Named, valid: Dataset) -> Iterator[str]:
     starts = range(0, len(values), BLOCK)
     count = sum(int(np.count_nonzero(values[at : at + BLOCK] == UNKNOWN_ID)) for at in starts)
     if count:
-        what = "labels" if isinstance(node, CategoryInput) else _NAMES[node.kind]
+        what = "labels" if isinstance(node, Labelled) else _NAMES[node.kind]
         how = "that answers are written with" if answers else "and are read as unknown"
         yield (
             f"validation rows: {count:,} of the {len(values):,} {what} of {node.column!r}"

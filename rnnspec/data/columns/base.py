@@ -191,7 +191,8 @@ class ColumnKind:
     - `settings`: all that the arrays depend on, but for the file and how it is read.
     - `encoder`: writes the arrays called by a name; None where another node's arrays have them.
     - `batch`: the column as arrays of a batch, out of the arrays of the whole folder.
-    - `table`: encodes an output at each step of series, whose steps are the rows of a table.
+    - `table`: encodes an output, or a label that is read, at each step of series, whose steps are
+      the rows of a table.
     - `raw`: writes the raw texts of rows that are measured, and `apart` says whether a token may
       have several characters.
     - `static`: the kind of a value that holds for a whole window of series.

@@ -42,6 +42,7 @@ from rnnspec.spec import (
     AudioInput,
     BytesInput,
     CalendarInput,
+    CategoriesInput,
     CategoryInput,
     CharsInput,
     CharsOutput,
@@ -231,6 +232,7 @@ INPUTS: Mapping[type[Input], Callable[[Any, Reading, Chunks], FactCollector | No
         column.column, steps=True, stream=reading.stream
     ),
     CategoryInput: lambda column, reading, chunks: CategoryCollector(column),
+    CategoriesInput: lambda column, reading, chunks: CategoryCollector(column),
     NestedInput: _nested,
     AudioInput: lambda column, reading, chunks: AudioCollector(AudioCells(audio_node(column))),
     CalendarInput: lambda column, reading, chunks: None,  # times have no facts

@@ -57,6 +57,8 @@ KINDS: Mapping[type[Input | Output], ColumnKind] = {
     nodes.FutureInput: series.FUTURE,
     nodes.CalendarInput: series.CALENDAR,
     nodes.CalendarFuture: series.CALENDAR_FUTURE,
+    nodes.CategoriesInput: labels.CATEGORIES,
+    nodes.CategoriesFuture: labels.CATEGORIES_FUTURE,
     nodes.AudioInput: audio.AUDIO,
     nodes.ClassOutput: labels.CLASS,
     nodes.ChainOutput: labels.CLASS,
@@ -90,8 +92,8 @@ def encoders(encoding: Encoding, writer: Writer) -> list[tuple[str, ColumnEncode
 
 
 def table_encoders(encoding: Encoding) -> list[tuple[str, str, TableEncoder]]:
-    """What encodes outputs at each step of series, one a row of the table, with the names of their
-    arrays and their columns."""
+    """What encodes outputs and labels at each step of series, one a row of the table, with the
+    names of their arrays and their columns."""
     if encoding.reading.series is None:
         return []
     found = [

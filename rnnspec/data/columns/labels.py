@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rnnspec import spec
 from rnnspec.data import decode
 from rnnspec.data.cache import Column, Writer
-from rnnspec.data.collate import SKIPPED, BatchColumn, NextSteps, PerRow, Steps
+from rnnspec.data.collate import SKIPPED, BatchColumn, Future, NextSteps, PerRow, Steps
 from rnnspec.data.columns.base import (
     Arrays,
     ColumnKind,
@@ -20,6 +20,7 @@ from rnnspec.data.columns.base import (
     Lengths,
     RaggedWriter,
     lengths_of,
+    not_stored,
 )
 from rnnspec.data.columns.new_labels import NewLabels
 from rnnspec.data.rows import BadRows, Chunk
@@ -27,8 +28,8 @@ from rnnspec.data.schemes import NO_SCHEME, SchemeCheck
 from rnnspec.data.series import Table
 from rnnspec.data.statistics import WordCounts
 from rnnspec.errors import DataError
-from rnnspec.plan.facts import UNKNOWN_ID, ClassFacts, TextFacts, Vocabulary
-from rnnspec.plan.nodes import CategoryInput, ChainOutput, ClassOutput, TokensInput
+from rnnspec.plan.facts import PAD_ID, UNKNOWN_ID, ClassFacts, TextFacts, Vocabulary
+from rnnspec.plan.nodes import CategoriesInput, CategoryInput, ChainOutput, ClassOutput, TokensInput
 from rnnspec.source.problems import did_you_mean
 
 MOST_LABELS = 1 << 20
@@ -127,9 +128,9 @@ def class_facts(counts: Counter[str], longest: int = 1, most: int = 1) -> ClassF
 
 @dataclass(slots=True)
 class CategoryCollector:
-    """Collects the facts of a category: its vocabulary."""
+    """Collects the facts of a category, of rows or of the steps of series: its vocabulary."""
 
-    column: spec.CategoryInput
+    column: spec.CategoryInput | spec.CategoriesInput
     counts: WordCounts = field(default_factory=WordCounts)
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
@@ -225,11 +226,32 @@ class CategoryWriter:
     values: Column
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
-        found = classes_of(self.column, True, chunk, bad)
-        numbers = self.vocabulary.numbers([label for label in found if label is not None])
-        known = iter(numbers)
-        filled = [UNKNOWN_ID if label is None else next(known) for label in found]
-        self.values.append(np.array(filled, np.int32))
+        self.values.append(category_numbers(self.column, self.vocabulary, chunk, bad))
+
+
+@dataclass(slots=True)
+class SeriesCategories:
+    """Holds the number of the label of each row; the unknown for a missing or new one."""
+
+    column: str
+    vocabulary: Vocabulary
+    found: list[NDArray[np.int32]] = field(default_factory=list)
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        self.found.append(category_numbers(self.column, self.vocabulary, chunk, bad))
+
+    def values(self, table: Table) -> NDArray[np.int32]:
+        return table.labels(np.concatenate(self.found), UNKNOWN_ID)
+
+
+def category_numbers(
+    column: str, vocabulary: Vocabulary, chunk: Chunk, bad: BadRows
+) -> NDArray[np.int32]:
+    """The number of each row's label; the unknown for a missing or new one."""
+    found = classes_of(column, True, chunk, bad)
+    known = iter(vocabulary.numbers([label for label in found if label is not None]))
+    filled = [UNKNOWN_ID if label is None else next(known) for label in found]
+    return np.array(filled, np.int32)
 
 
 @dataclass(slots=True)
@@ -279,6 +301,25 @@ CATEGORY = ColumnKind(
     raw=lambda node, rows: RawLabelWriter(node.column, rows),
     apart=lambda node: True,
     static=lambda node: "category",
+)
+
+
+CATEGORIES = ColumnKind(
+    settings=lambda encoding, node: [
+        node.column,
+        "categories",
+        encoding.text(node).vocabulary.entries,
+    ],
+    encoder=not_stored,
+    batch=lambda encoding, node, name, arrays: Steps(arrays[name], PAD_ID),
+    table=lambda encoding, node: SeriesCategories(node.column, encoding.text(node).vocabulary),
+)
+CATEGORIES_FUTURE = ColumnKind(
+    settings=lambda encoding, node: [node.column, "categories ahead"],
+    encoder=not_stored,
+    batch=lambda encoding, node, name, arrays: Future(
+        arrays[encoding.name_of(node.column, CategoriesInput)], node.horizon, wide=False
+    ),
 )
 
 

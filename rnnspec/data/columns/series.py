@@ -117,12 +117,11 @@ def changed_message(column: str, kind: StaticKind, series: str) -> str:
     """The message for a static column that changes; `series` is "" for the only one."""
     of = f" of {series}" if series else ""
     cure = {
-        "category": "make columns of numbers of it, 1 where a label holds and else 0, each",
-        "number": "read it",
-        "vector": "make columns of numbers of it, each",
+        "category": "read it 'as: categories'",
+        "number": "read it 'as: series'",
+        "vector": "make columns of numbers of it, each 'as: series'",
     }[kind]
     return (
         f"column {column!r} is read 'as: {kind}', once for all steps, and changes here within the"
-        f" steps that are read{of}; {cure} 'as: series', or fill in one value in all rows of a"
-        " series"
+        f" steps that are read{of}; {cure}, or fill in one value in all rows of a series"
     )

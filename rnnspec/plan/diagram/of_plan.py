@@ -104,6 +104,9 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
     nodes.Latest: lambda n: (f"the last {n.steps:,} steps",),
     nodes.CalendarInput: lambda n: ("calendar", *n.calendar.features),
     nodes.CalendarFuture: lambda n: (f"calendar of {n.horizon} steps ahead",),
+    nodes.CategoriesInput: lambda n: ("labels of steps", f"{n.size:,} in the vocabulary"),
+    nodes.CategoriesFuture: lambda n: (f"{n.horizon} known labels ahead",),
+    nodes.AheadFlat: lambda n: (f"{n.steps} steps ahead side by side",),
     nodes.FutureInput: lambda n: (f"{n.horizon} known values ahead",),
     nodes.FramesInput: lambda n: (f"frames of {n.width}", *_when(n.scaled, "standardised")),
     nodes.AudioInput: lambda n: (

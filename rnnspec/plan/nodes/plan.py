@@ -9,6 +9,7 @@ from typing import Literal
 from rnnspec.cells.initializers import EachHead, Initializer, Normal, Uniform
 from rnnspec.plan.nodes.audio import AudioInput
 from rnnspec.plan.nodes.calendar import CalendarFuture, CalendarInput
+from rnnspec.plan.nodes.categories import CategoriesFuture, CategoriesInput
 from rnnspec.plan.nodes.decoder import Decoder
 from rnnspec.plan.nodes.frames import FramesOutput
 from rnnspec.plan.nodes.inputs import (
@@ -58,6 +59,8 @@ Input = (
     | FutureInput
     | CalendarInput
     | CalendarFuture
+    | CategoriesInput
+    | CategoriesFuture
     | AudioInput
     | NestedInput
 )
