@@ -214,6 +214,14 @@ def test_forecasts_of_several_series_by_one_decoder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ids", [False, True])
+def test_labels_of_steps(ids: bool, tmp_path: Path) -> None:
+    ahead = {"column": "series", "as": "forecast", "horizon": HORIZON}
+    streamed(
+        trained(spec_data("N:M", ["weather", "series", "holiday"], [ahead])), tmp_path, ids=ids
+    )
+
+
+@pytest.mark.parametrize("ids", [False, True])
 @pytest.mark.parametrize("name", [*ctc.SPECS, *ctc.TRANSDUCERS])
 def test_alignments_token_by_token(name: str, ids: bool, tmp_path: Path) -> None:
     data = forward(ctc.ALL[name])

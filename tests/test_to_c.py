@@ -122,6 +122,13 @@ def test_forecasts(kind: str, distribution: Any, tmp_path: Path) -> None:
         proven(build, tmp_path)
 
 
+def test_labels_of_steps(tmp_path: Path) -> None:
+    ahead = {"column": "series", "as": "forecast", "horizon": HORIZON}
+    proven(trained(spec_data("N:1", ["weather", "series"], [ahead])), tmp_path)
+    with pytest.raises(ExportError, match="has labels ahead, and there is no C"):
+        export_c(trained(spec_data("N:1", ["series", "holiday"], [ahead])), tmp_path)
+
+
 LAYERS = ("everything at once", "given initial state slstm reverse", "elapsed", "single layers",
           "norm mean", "sizes")  # fmt: skip
 
