@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rnnspec.spec.base import Loc
 from rnnspec.spec.data import Data
 from rnnspec.spec.explain import Finding, no_effect
-from rnnspec.spec.inputs import FramesInput, KeysInput, SeriesInput, TokensInput
+from rnnspec.spec.inputs import CategoriesInput, FramesInput, KeysInput, SeriesInput, TokensInput
 from rnnspec.spec.outputs import FramesOutput, KeysOutput, NextOutput, TagsOutput, TokensOutput
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.tables import ColumnRange, TableShape
@@ -18,6 +18,7 @@ _STEPS = (
     KeysInput,
     TokensInput,
     SeriesInput,
+    CategoriesInput,
     FramesOutput,
     KeysOutput,
     NextOutput,
@@ -57,7 +58,7 @@ def tables_make_columns_that_are_read(spec: Spec) -> Iterator[Finding]:
     for name in table.wide:
         if name in columns and name not in steps:
             message = f"{name!r} is made of steps, and is not read as steps"
-            hint = "read it as frames, tokens or series, or use join for a vector"
+            hint = "read it as frames, tokens, series or categories, or use join for a vector"
             yield Finding((*TABLE, "wide", name), message, hint, key=True)
 
 
