@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -31,10 +32,12 @@ from tests.test_export_kinds import quick as quick
 HISTORY, HORIZON, DAYS = 5, 3, 16
 LABELS = ["", "", "xmas", "", "eve", "new"]
 """Of the days one after the other: by pandas, an empty cell is none."""
-DECODER = {"decoder": {"layers": [{"cell": "gru", "units": 4}]}}
+DECODER: dict[str, Any] = {"decoder": {"layers": [{"cell": "gru", "units": 4}]}}
 
 
-def spec_of(known: bool = True, series: Mapping[str, Any] = {}, **more: Any) -> Spec:
+def spec_of(
+    known: bool = True, series: Mapping[str, Any] = MappingProxyType({}), **more: Any
+) -> Spec:
     sold = {"column": "sold", "as": "series"}
     said = {"column": "day", "as": "categories", "embed": 3, "known": known, "min_count": 2}
     ahead = {"column": "sold", "as": "forecast", "horizon": HORIZON}
@@ -88,8 +91,8 @@ def test_labels_of_all_windows_are_those_of_pandas(fill: str | None, tmp_path: P
         for of in of_series.values()
         for step in range(HISTORY + HORIZON)
     ]
-    wanted = np.stack(expected).reshape(2, HISTORY + HORIZON, -1).transpose(0, 2, 1)
-    wanted = wanted.reshape(-1, HISTORY + HORIZON).astype(np.int64)
+    of_steps = np.stack(expected).reshape(2, HISTORY + HORIZON, -1).transpose(0, 2, 1)
+    wanted = of_steps.reshape(-1, HISTORY + HORIZON).astype(np.int64)
     np.testing.assert_array_equal(past, wanted[:, :HISTORY])
     np.testing.assert_array_equal(ahead, wanted[:, HISTORY:])
 
