@@ -149,6 +149,10 @@ SPECS: dict[str, dict[str, Any]] = {
         {"one": ["chars"], "two": {"inputs": ["chars.2"], "same_as": "one"}}, beside=["category"],
         attention={"multi_head": {"heads": 2}}, attend="before", input_feeding=True, embed=3,
     ),
+    "copy from either": two_sources(
+        {"one": ["chars"], "two": ["chars.2"]}, attention="additive", embed=4,
+        copy=["chars", "chars.2"],
+    ),
     "three sources remembered": two_sources(
         {"one": ["words"], "two": {"inputs": ["frames"], "layers": [{"conv": 3, "stride": 2}]},
          "three": {"inputs": ["key_steps"], "layers": _TWO}},

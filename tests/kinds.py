@@ -474,7 +474,11 @@ def random_rows(plan: Plan, lengths: Sequence[int], seed: int = 0) -> list[Row]:
         row: Row = {}
         for node in plan.inputs:
             later = axes.index(node.axis) if node.axis in axes else 0
-            row[node.key] = _value(node, lengths[(number - later) % len(lengths)], draw)
+            length = lengths[(number - later) % len(lengths)]
+            row[node.key] = _value(node, length, draw)
+            if isinstance(node, CopiesInput) and node.after:
+                before = [row[f"{name.removeprefix('input.')}"] for name in node.after]
+                row[node.key] = behind(node, row[node.key], np.concatenate(before))
         rows.append(row)
     return rows
 
@@ -540,6 +544,19 @@ def source(node: CopiesInput, length: int, draw: Generator) -> NDArray[np.int64]
     first = [int(np.flatnonzero(lacking == each)[0]) for each in lacking]
     further = np.array([node.size + at for at in first], np.int64)
     return np.where(seen, known, np.where(lacking == 2, ~further, further))
+
+
+def behind(
+    node: CopiesInput, own: NDArray[np.int64], before: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The numbers of a source behind others with the numbers `before`: in every other place that
+    has a number of its own, a token that stands there too."""
+    found = np.where(own >= node.size, own + len(before), own)
+    found = np.where(own <= ~node.size, own - len(before), found)
+    shared = before[before >= node.size]
+    places = np.flatnonzero(found >= node.size)[::2]
+    found[places] = shared[0] if len(shared) else found[places]
+    return found
 
 
 def batched(plan: Plan, rows: Sequence[Row], extra: int = 0, filler: float = 0.0) -> Batch:

@@ -244,6 +244,11 @@ def _written(
     decoder["embed"] = draw(st.integers(2, 5))
     decoder["strategy"] = draw(searches(TEXTS[kind], False))
     decoder["max_steps"] = draw(st.sampled_from([6, "auto", {"times": 0.8, "plus": 2}]))
+    source = "chars" if kind == "out_chars" else "words"
+    named = (column for encoder in encoders.values() for column in encoder["inputs"])
+    copied = [column for column in named if column.removesuffix(".2") == source]
+    if copied and "attention" in decoder and bool(draw(st.booleans())):
+        decoder["copy"] = copied
     own_poolings = {name: encoder.pop("pooling", None) for name, encoder in encoders.items()}
     beside = [output(each) for each in _some(draw, WHOLE)[:1]] if draw(st.booleans()) else []
     if beside and all(each != "last" for each in own_poolings.values()):

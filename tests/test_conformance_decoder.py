@@ -158,6 +158,16 @@ def several_sources() -> dict[str, dict[str, Any]]:
             attention="additive", attend=("after", "before")[number],
             strategy=STRATEGIES[strategy],
         )  # fmt: skip
+    names_of = (("additive", "greedy"), ("monotonic", "beam"), ("covered", "sample"))
+    for number, (attention, strategy) in enumerate(names_of):
+        sources = {"one": ["words"], "two": ["words.2"]}
+        sources |= {"three": ["tokens"]} if number == 1 else {}
+        columns = [column for each in sources.values() for column in each]
+        found[f"copying from either, {attention}, {strategy}"] = two_sources(
+            sources, "out_words", embed=3, copy=columns[::-1] if number == 2 else columns,
+            attention=ATTENTIONS[attention], attend=("after", "before")[number == 1],
+            strategy=of_words(STRATEGIES[strategy]), min_steps=2,
+        )  # fmt: skip
     return found | {name: decoded_specs(name, STRATEGIES["beam"]) for name in names}
 
 
@@ -266,8 +276,11 @@ def test_torch_scores_as_the_reference_does(name: str) -> None:
     (out,) = plan.outputs
     draw = np.random.default_rng(5)
     truth = [[*draw.integers(1, 5, count), 0] for count in (3, 0, 1, 4, 2)]
-    for one, row in zip(truth, rows, strict=True):  # with what the row may copy
-        one[: len(one) // 2] = row.get("words.copies", one)[: len(one) // 2]
+    pairs = zip(truth, rows, strict=True)
+    for number, (one, row) in enumerate(pairs):  # with what the row may copy
+        further = row.get("words.2.copies", one) if number % 2 else one
+        copied = row.get("words.copies", one) if further is one else further
+        one[: len(one) // 2] = copied[: len(one) // 2]
         one[:] = [number if number >= 0 else ~number for number in one]
     if isinstance(out, PointerOutput):  # steps that the rows have
         truth = [[*(2 + draw.permutation(length)[:4]), 0] for length in LENGTHS]

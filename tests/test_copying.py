@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from rnnspec.cli.rows import from_texts
@@ -25,10 +26,11 @@ from rnnspec.export.probes import probes
 from rnnspec.export.write import export_onnx
 from rnnspec.plan import Facts, Plan, TextFacts, Vocabulary, resolve
 from rnnspec.plan.copies import answer_numbers, named, source_numbers
-from rnnspec.plan.nodes import CopiesInput, TextOutput
+from rnnspec.plan.nodes import CopiesInput, CopyMix, TextOutput
 from rnnspec.reference import answers
 from rnnspec.report.model import Examples
 from rnnspec.run import Model as File
+from rnnspec.run.interface import interface, read_interface
 from rnnspec.run.session import Session
 from rnnspec.spec import Spec
 from rnnspec.spec.load import load_spec
@@ -36,6 +38,8 @@ from rnnspec.store.events import Silent
 from rnnspec.store.folder import BuildFolder, Trained, read_build
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.copying import CopyMix as Mixture
+from rnnspec.to_torch.sequences import Lengths, PaddedSequence
 from rnnspec.train.build import build
 from tests.kinds import strong_weights, text
 from tests.texts import Answered, agree, tasks
@@ -100,6 +104,18 @@ def planned(data: Mapping[str, Any]) -> tuple[Plan, Facts]:
     return resolve(spec, facts), facts
 
 
+def planned_of_two(kind: str, wanted: str, **decoder: Any) -> tuple[Plan, Facts]:
+    """As `planned`, of two columns, each read by an encoder of its own: "z", and then "x"."""
+    data = spec_data({"as": kind}, {"as": wanted}, copy=["z", "x"], **decoder)
+    first = "words" if kind == "tokens" else kind
+    data["data"]["input"] = [{"column": "x", "as": kind}, {"column": "z", "as": first}]
+    own = data.pop("encoder")
+    data["encoders"] = {name: {**own, "inputs": [name]} for name in ("x", "z")}
+    spec, known = Spec.model_validate(data), text(("a", "b", "c"))
+    facts = Facts(9, {"x": known, "z": known}, {"y": known})
+    return resolve(spec, facts), facts
+
+
 def write(file: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return file
@@ -116,6 +132,18 @@ def test_rows_are_encoded_by_their_own_tokens(tmp_path: Path, kind: str) -> None
     assert lengths.tolist() == [4, 0]
     assert values.tolist() == [[2, 5 + 1, 5 + 1, 3], [0, 0, 0, 0]]
     assert batch.targets["y"].tolist() == [[3, 5 + 1, 1, 0], [3, 1, 1, 0]]
+
+
+def test_tokens_of_both_sources_have_one_number(tmp_path: Path) -> None:
+    """By hand: "q" is the second token of the first source, "r" the first of the second one."""
+    plan, facts = planned_of_two("words", "words")
+    rows = [{"z": "a q b", "x": "r q  a", "y": "q r p"}, {"z": "", "x": "r q a", "y": "q r p"}]
+    file = write(tmp_path / "rows.jsonl", rows)
+    batch = encode(plan, facts, file, Reading("jsonl"), tmp_path).collate(np.arange(2))
+    assert batch.inputs["z.copies"][0].tolist() == [[2, 5 + 1, 3], [0, 0, 0]]
+    assert batch.inputs["x.copies"][0].tolist() == [[5 + 3, 5 + 1, 2], [5, 5 + 1, 2]]
+    assert batch.inputs["x.copies"][1].tolist() == [3, 3]
+    assert batch.targets["y"].tolist() == [[5 + 1, 5 + 3, 1, 0], [5 + 1, 5, 1, 0]]
 
 
 def test_a_bad_row_is_told_once_in_each_column(tmp_path: Path) -> None:
@@ -205,13 +233,21 @@ def facts_of(known: object) -> Vocabulary:
 def asked(
     session: onnxruntime.InferenceSession, kind: str, rows: Sequence[Any], seeds: Sequence[int]
 ) -> dict[str, NDArray[Any]]:
-    feeds: dict[str, Any] = {"x": np.array(rows, object)}
-    if kind == "tokens":
-        longest = max(map(len, rows))
-        feeds["x"] = np.full((len(rows), longest), "", object)
-        for into, row in zip(feeds["x"], rows, strict=True):
-            into[: len(row)] = row
-        feeds["x.lengths"] = np.array(list(map(len, rows)), np.int64)
+    return results(session, column_fed("x", kind, rows), seeds)
+
+
+def column_fed(column: str, kind: str, rows: Sequence[Any]) -> dict[str, Any]:
+    if kind != "tokens":
+        return {column: np.array(rows, object)}
+    texts = np.full((len(rows), max(map(len, rows))), "", object)
+    for into, row in zip(texts, rows, strict=True):
+        into[: len(row)] = row
+    return {column: texts, f"{column}.lengths": np.array(list(map(len, rows)), np.int64)}
+
+
+def results(
+    session: onnxruntime.InferenceSession, feeds: dict[str, Any], seeds: Sequence[int]
+) -> dict[str, NDArray[Any]]:
     names = [each.name for each in session.get_outputs()]
     if any(each.name == "seed" for each in session.get_inputs()):
         feeds["seed"] = np.array(seeds, np.int64)
@@ -244,6 +280,105 @@ def test_files_that_copy_are_proven(kinds: tuple[str, str], ids: bool, strategy:
     session = Session(to_onnx(plan, facts, weights, ids=ids).SerializeToString(), threads=1)
     parity = prove(session, model, facts, probes(plan, facts, ids, seeds=1), ids)
     assert parity.tokens > 10
+
+
+# ---------------------------------------------------------------- two sources
+
+PAIRS = [("a q q b", "r q c"), ("", "s q s"), ("s r q", ""), ("", ""), ("p", "b p r r s q r")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted", "strategy"),
+    [("words", "words", "never q"), ("tokens", "words", "sample"), ("chars", "chars", "beam"),
+     ("words", "tokens", "few"), ("tokens", "tokens", "only copies")],
+)  # fmt: skip
+def test_either_of_two_sources_is_copied_from(kind: str, wanted: str, strategy: str) -> None:
+    """Random weights; texts in, texts out, by what was answered of their tokens in the reference;
+    rows of one source, of none, and of a token that both have."""
+    least = 2 if strategy == "only copies" else 0
+    plan, facts = planned_of_two(kind, wanted, strategy=STRATEGIES[strategy], min_steps=least)
+    weights = strong_weights(plan, seed=len(strategy), size=1.1)
+    weights["decoder.copy.b"] = np.full(1, -2, np.float32)
+    weights["decoder.copy.b_s"] = np.array([-1.5, 1.5], np.float32)
+    weights["decoder.scores.b"][0] = -5
+    known = facts_of(facts.outputs["y"])
+    first, second = (each for each in plan.inputs if isinstance(each, CopiesInput))
+    assert (first.column, second.column, second.after) == ("z", "x", (first.name,))
+    sources = [tuple(each.split() for each in pair) for pair in PAIRS]
+    rows = [
+        {
+            "z": known.numbers(one),
+            "x": known.numbers(other),
+            "z.copies": source_numbers(one, known, first.banned),
+            "x.copies": source_numbers(other, known, second.banned, before=one),
+        }
+        for one, other in sources
+    ]
+    expected = answers(plan, weights, rows, SEEDS)["y"]
+    found = tasks(plan, weights, rows, SEEDS)
+    session = onnxruntime.InferenceSession(to_onnx(plan, facts, weights).SerializeToString())
+    first_kind = "words" if kind == "tokens" else kind
+    feeds = column_fed("z", first_kind, [FORMS[first_kind, wanted](one) for one, _ in PAIRS])
+    feeds |= column_fed("x", kind, [FORMS[kind, wanted](other) for _, other in PAIRS])
+    together = results(session, feeds, SEEDS)
+    copied = set[int]()
+    for number, ((one, other), task) in enumerate(zip(sources, found, strict=True)):
+        names = {name: at for at, name in enumerate(("<end>", "<unknown>", "a", "b", "c"))}
+        names |= dict(zip(one + other, source_numbers(one + other, known), strict=True))
+        answer = numbered(plan, together, number, names, wanted)
+        if agree(task, expected[number], answer, f"row {number}", attention=False):
+            copied |= {n - 5 < len(one) for tokens in answer.tokens for n in tokens if n >= 5}
+    both = {True, False} if strategy in ("beam", "few", "sample") else copied
+    assert copied and copied == both, "not both were copied from"
+
+
+@pytest.mark.parametrize("ids", [False, True])
+@pytest.mark.parametrize("kind", ["words", "tokens", "chars"])
+def test_files_that_copy_from_two_sources_are_proven(kind: str, ids: bool) -> None:
+    strategy = STRATEGIES["beam" if ids else "few"]
+    plan, facts = planned_of_two(kind, "chars" if kind == "chars" else "tokens", strategy=strategy)
+    weights = strong_weights(plan, size=0.9)
+    model = Model(plan).eval()
+    model.load_canonical(weights)
+    session = Session(to_onnx(plan, facts, weights, ids=ids).SerializeToString(), threads=1)
+    assert prove(session, model, facts, probes(plan, facts, ids, seeds=1), ids).tokens > 10
+    known = interface(plan, facts, ids)
+    assert read_interface(known.metadata()) == known
+    assert (known.outputs[0].copies, known.outputs[0].more_copies) == ("z", ("x",))
+    if ids:
+        file = File(Path("two.onnx"), known.inputs, known.outputs, {}, session)
+        row = {"z": [2, 1], "z.copies": [2, 5 + 1], "x": [1], "x.copies": [5 + 2]}
+        assert list(file.answer([row]))
+        with pytest.raises(DataError, match=r"'x.copies' holds 8, .* from -8 to 7: .* of 3 steps"):
+            list(file.answer([{**row, "x.copies": [5 + 3]}]))
+
+
+def test_what_is_copied_of_two_sources_by_hand() -> None:
+    """Half is written, three quarters of the other half are of the first source; the second row has
+    no first source, the third neither."""
+    node = CopyMix("mix", "scores", "gate", 1, "one", "z", 4, (("two", "x"),))
+    mix = Mixture(node)
+    mix.b_s.data = torch.tensor([3.0, 1.0]).log()
+    numbers = [[[2, 5 - 1], [0, 0], [0, 0]], [[4, 3, 4 + 2 + 2], [4, 3, 4 + 2], [0, 0, 0]]]
+    lengths = [[2, 0, 0], [3, 3, 0]]
+    sources = [
+        PaddedSequence(torch.tensor(each).t(), Lengths(torch.tensor(of), len(each[0])))
+        for each, of in zip(numbers, lengths, strict=True)
+    ]
+    attended = [torch.tensor([0.5, 0.5]), torch.tensor([0.2, 0.3, 0.5])]
+    logs = [each.log().expand(3, 1, -1).clone().requires_grad_() for each in attended]
+    one = Lengths(torch.ones(3, dtype=torch.int64), 1)
+    scores = PaddedSequence(torch.zeros(1, 3, 4), one)
+    found = mix(scores, PaddedSequence(torch.ones(1, 3, 1), one), logs, mix.copied(sources))
+    expected = [
+        [0.125, 0.125, 0.125 + 0.1875, 0.125 + 0.0375, 0.1875 + 0.025, 0, 0, 0, 0.0625],
+        [0.125, 0.125, 0.125, 0.125 + 0.15, 0.1, 0, 0.25, 0, 0],
+        [0.125, 0.125, 0.125, 0.125, 0, 0, 0, 0, 0],
+    ]
+    torch.testing.assert_close(found.values[0].exp(), torch.tensor(expected))
+    found.values.exp().sum().backward()
+    gradients = [*(each.grad for each in mix.parameters()), *(each.grad for each in logs)]
+    assert all(each is not None and each.isfinite().all() for each in gradients)
 
 
 # ---------------------------------------------------------------- from names to an answer

@@ -5,7 +5,7 @@ All unknown tokens share one number, so different texts may be encoded alike.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,3 +69,7 @@ class RawRows:
         subwords; the label of a category (nothing if it is missing); None for other inputs."""
         texts = self.of.inputs.get(key)
         return None if texts is None else texts.tokens(int(self.rows[row]))
+
+    def of_inputs(self, keys: Sequence[str], row: int) -> tuple[str, ...]:
+        """The tokens of several inputs, one input after the other."""
+        return tuple(token for key in keys for token in self.input(key, row) or ())

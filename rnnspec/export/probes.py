@@ -76,11 +76,23 @@ class Draw:
 def _draw_copies(node: nodes.CopiesInput, draw: Draw) -> Drawn:
     wanted = draw.facts.outputs[node.answers]
     assert isinstance(wanted, TextFacts)
-    rule, texts = draw.tokens[node.column].rule, draw.earlier[node.column].texts
-    rows = [rule.tokens(node.kind, cell) for cell in texts]
-    numbers = [source_numbers(row, wanted.vocabulary, node.banned) for row in rows]
+    *before, own = (_tokens_drawn(draw, column) for column in (*_before(node, draw), node.column))
+    firsts = [[t for source in before for t in source[row]] for row in range(len(own))]
+    pairs = zip(own, firsts, strict=True)
+    numbers = [source_numbers(row, wanted.vocabulary, node.banned, first) for row, first in pairs]
     found = [np.array(of_row, np.int64) for of_row in numbers]
     return Drawn(found, found)
+
+
+def _before(node: nodes.CopiesInput, draw: Draw) -> list[str]:
+    """The columns copied from whose steps come before those of `node`."""
+    return [column for column, each in draw.copied.items() if each.name in node.after]
+
+
+def _tokens_drawn(draw: Draw, column: str) -> list[list[str]]:
+    """The tokens of a column that may be copied, of each row."""
+    kind, rule = draw.copied[column].kind, draw.tokens[column].rule
+    return [rule.tokens(kind, cell) for cell in draw.earlier[column].texts]
 
 
 def _draw_texts(node: nodes.TokensInput, draw: Draw) -> Drawn:

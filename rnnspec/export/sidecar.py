@@ -16,6 +16,7 @@ from typing import Any
 
 from rnnspec.files import FileKind
 from rnnspec.plan import Facts, NumericFacts, Plan, TextFacts, nodes
+from rnnspec.plan.copies import copies_of
 from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.plan.kinds import answers_ids
 from rnnspec.plan.names import END, TOKENIZER_FILE, UNKNOWN, labels_of, names_of, output_names
@@ -93,10 +94,12 @@ def _numbers(plan: Plan, facts: Facts) -> Iterator[tuple[str, Any]]:
                 names = [END, UNKNOWN, *known.characters.entries]
                 yield node.key, {"rule": f"{rule}; {_SPECIALS}", "vocabulary": names}
             case nodes.CopiesInput():
+                before = [copies_of(plan, name).column for name in node.after]
+                of = f" of {', '.join(map(repr, [*before, node.column]))} together" * bool(before)
                 rule = (
                     f"the place of the token in the vocabulary of {node.answers!r}, or, if it is"
-                    f" not there, {node.size} + the first step, from 0, that holds the same token;"
-                    " ~number where it may not be answered; 0 for nothing to copy"
+                    f" not there, {node.size} + the first step, from 0{of}, that holds the same"
+                    " token; ~number where it may not be answered; 0 for nothing to copy"
                 )
                 yield node.key, {"rule": rule}
             case nodes.KeysInput():

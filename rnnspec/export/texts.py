@@ -15,7 +15,7 @@ from rnnspec.errors import ExportError
 from rnnspec.export.compare import DEFECT, LOST, ROUNDING_FACTOR, Figures
 from rnnspec.export.probes import Probe
 from rnnspec.plan import Facts, Plan, TextFacts
-from rnnspec.plan.copies import named
+from rnnspec.plan.copies import copied_inputs, named
 from rnnspec.plan.facts import SPACE
 from rnnspec.plan.kinds import answers_ids
 from rnnspec.plan.names import UNKNOWN, output_names
@@ -124,13 +124,9 @@ class _Detokenizer:
                 lists = zip(prompts, probe.lengths.tolist(), strict=True)
                 prompts = [tokens[:length] for tokens, length in lists]
         sources: list[Sequence[str]] = [()] * rows
-        if isinstance(node, TextOutput) and node.copies and not ids:
-            source = plan.node(node.copies)
-            assert isinstance(source, CopiesInput)
-            tokens = plan.node(source.steps)
-            assert isinstance(tokens, TokensInput)
-            given = probe.feeds[source.column].tolist()
-            sources = [tokens.rule.tokens(source.kind, row) for row in given]
+        for source in () if ids else copied_inputs(plan, node):
+            own = _tokens_of(plan, source, probe)
+            sources = [(*before, *row) for before, row in zip(sources, own, strict=True)]
         entries = ("", UNKNOWN, *known.vocabulary.entries)
         reverse = isinstance(node, TextOutput) and node.reverse
         return cls(entries, node.kind, prompts, ids, sources, reverse=reverse)
@@ -174,6 +170,15 @@ class _Detokenizer:
             return [list(row) for row in values.reshape(rows, -1).tolist()]
         lists = values.reshape(rows, -1, values.shape[-1]).tolist()
         return [[[token for token in each if token] for each in row] for row in lists]
+
+
+def _tokens_of(plan: Plan, source: CopiesInput, probe: Probe) -> list[Sequence[str]]:
+    """The tokens of each row that may be copied."""
+    tokens = plan.node(source.steps)
+    assert isinstance(tokens, TokensInput)
+    given, (_, lengths) = probe.feeds[source.column].tolist(), probe.batch[source.key]
+    pairs = zip(given, lengths.tolist(), strict=True)
+    return [tokens.rule.tokens(source.kind, row)[:length] for row, length in pairs]
 
 
 def _ties(

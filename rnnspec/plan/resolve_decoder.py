@@ -193,12 +193,11 @@ def _text(
         )
     tied = "decoder.embed" if settings.tied else ""
     body.append(Scores("decoder.scores", read.name, read.width, size, tied))
-    copies = ""
-    if settings.copy_from is not None:
-        copies = _copy(encoded, settings.copy_from, read, column, known.vocabulary)
-    search = search_of(settings, known, column, bool(copies))
+    first, *others = _copy(encoded, read, column, known.vocabulary) or ("",)
+    search = search_of(settings, known, column, bool(first))
     name = f"output.{column}"
-    end = TextOutput(name, "decoder", column, target.as_, size, search, copies=copies)
+    end = TextOutput(name, "decoder", column, target.as_, size, search)
+    end = replace(end, copies=first, more_copies=tuple(others))
     encoded.nodes.extend([_decoder(encoded, 0), end])
 
 
@@ -395,25 +394,41 @@ class _InitialStates:
         return name
 
 
-def _copy(encoded: Encoded, column: str, gate: Read, answers: str, vocabulary: Vocabulary) -> str:
-    """Mixes the tokens that may be copied into the scores. Returns the name of their input."""
+def _copy(encoded: Encoded, gate: Read, answers: str, vocabulary: Vocabulary) -> tuple[str, ...]:
+    """Mixes the tokens that may be copied into the scores. Returns the names of their inputs."""
+    pairs = list[tuple[str, str]]()
+    for column in encoded.settings.copied:
+        after = tuple(tokens for _, tokens in pairs)
+        pairs.append(_copied(encoded, column, answers, vocabulary, after))
+    if not pairs:
+        return ()
+    (attend, tokens), *others = pairs
+    size, read = len(vocabulary), (gate.name, gate.width)
+    mix = CopyMix("decoder.copy", "decoder.scores", *read, attend, tokens, size, tuple(others))
+    encoded.body.append(mix)
+    return mix.all_tokens
+
+
+def _copied(
+    encoded: Encoded, column: str, answers: str, vocabulary: Vocabulary, after: tuple[str, ...]
+) -> tuple[str, str]:
+    """The attention over the steps of a column, and the input of its tokens that may be copied,
+    made after the tokens of `column` and after those of the inputs `after`."""
     place, steps = next(
         (at, n)
         for at, n in enumerate(encoded.nodes)
         if isinstance(n, TokensInput) and n.column == column
     )
-    size, name = len(vocabulary), f"{steps.name}.copies"
+    places = (at for at, node in enumerate(encoded.nodes) if node.name in after)
+    place, name = max(place, *places, -1), f"{steps.name}.copies"
     tokens = dict.fromkeys(encoded.settings.strategy.banned)
     numbers = zip(tokens, vocabulary.numbers(list(tokens)), strict=True)
     banned = tuple(token for token, number in numbers if number == UNKNOWN_ID)
-    numbered = (name, column, steps.name, steps.kind, answers, size, banned)
+    numbered = (name, column, steps.name, steps.kind, answers, len(vocabulary), banned, after)
     encoded.nodes.insert(place + 1, CopiesInput(*numbered, axis=steps.axis))
     read_by = encoder_of(encoded.spec).get(column, "")
     (source,) = (each for each in encoded.sources if each.name == read_by)
-    scores, context = "decoder.scores", source.called("decoder.context")
-    mix = CopyMix("decoder.copy", scores, gate.name, gate.width, context, name, size)
-    encoded.body.append(mix)
-    return name
+    return source.called("decoder.context"), name
 
 
 def search_of(

@@ -114,14 +114,30 @@ def _attend(now: _Step, node: nodes.Attend) -> Array:
 
 def _copy_mix(now: _Step, node: nodes.CopyMix) -> Array:
     """Log-probabilities `[size + T]` of the tokens of the answer, generated or copied."""
-    weights, values, logs = now.body.weights, now.values, now.attention[node.attend].logs
+    weights, values = now.body.weights, now.values
     gate = np.asarray(weights[f"{node.name}.w"] @ values[node.gate] + weights[f"{node.name}.b"][0])
     own = log_sigmoid(gate) + log_softmax(values[node.source])
-    found = np.append(own, np.full(len(logs), -np.inf))
-    for number, log in zip(values[node.tokens].astype(int), logs, strict=True):
-        place = number if number >= 0 else ~number
-        if place:
-            found[place] = np.logaddexp(found[place], log_sigmoid(-gate) + log)
+    steps = sum(len(values[tokens]) for tokens in node.all_tokens)
+    found = np.append(own, np.full(steps, -np.inf))
+    for (read_by, tokens), share in zip(node.copied, _log_shares(now, node), strict=True):
+        logs = share + now.attention[read_by].logs
+        for number, log in zip(values[tokens].astype(int), logs, strict=True):
+            place = number if number >= 0 else ~number
+            if place:
+                found[place] = np.logaddexp(found[place], log_sigmoid(-gate) + log)
+    return found
+
+
+def _log_shares(now: _Step, node: nodes.CopyMix) -> Array:
+    """The logarithm of how much is copied from each source, of what is copied."""
+    if not node.others:
+        return np.zeros(1)
+    weights = now.body.weights
+    scores = weights[f"{node.name}.W_s"] @ now.values[node.gate] + weights[f"{node.name}.b_s"]
+    there = np.array([len(now.values[tokens]) > 0 for tokens in node.all_tokens])
+    found = np.full(len(scores), -np.inf)
+    if there.any():
+        found[there] = log_softmax(scores[there])
     return found
 
 

@@ -231,7 +231,8 @@ def text_task(
         _, state = body.advance(number, state)
     steps = sum(len(values[first.name]) for first in first_sequences(plan).values())
     limit = most_steps(out.search, steps)
-    numbers = values[out.copies].astype(int).tolist() if out.copies else []
+    copies = out.all_copies if isinstance(out, nodes.TextOutput) else ()
+    numbers = [number for name in copies for number in values[name].astype(int).tolist()]
     banned = frozenset(~number for number in numbers if number < 0)
     history = tuple(number if number < out.size else UNKNOWN_ID for number in prompt)
     return Task(out.search, read, state, previous, limit, history, seed, banned)
@@ -259,6 +260,6 @@ def _raw(
         logits, _, state = task.read(state, previous)
         found.append(logits)
         previous = int(number)
-    more = out.memory if isinstance(out, nodes.PointerOutput) else out.copies
-    size = out.size + (len(values[more]) if more else 0)
+    more = (out.memory,) if isinstance(out, nodes.PointerOutput) else out.all_copies
+    size = out.size + sum(len(values[name]) for name in more)
     return np.array(found).reshape(-1, size)

@@ -29,7 +29,7 @@ from pydantic import TypeAdapter
 
 from rnnspec.data.audio import AudioReading
 from rnnspec.plan import Facts, Plan, nodes
-from rnnspec.plan.copies import copied_column
+from rnnspec.plan.copies import copied_columns, copies_of
 from rnnspec.plan.kinds import INPUT_TRAITS, answers_ids
 from rnnspec.plan.names import (
     answer_name,
@@ -74,7 +74,8 @@ class InputColumn:
     - `subwords`: such a list, or a text that the tokenizer beside the model turns into one.
     - `copies`: for each token its number where it is copied: below `width` a number of the answer's
       vocabulary, else `width` + the first step, from 0, that holds the same token; ~number where it
-      may not be answered; 0 for nothing to copy.
+      may not be answered; 0 for nothing to copy. Steps are those of the columns `after` which it
+      stands, one after the other, and then of this one.
     - `nested_texts`: for each step a text; `nested_tokens`, `nested_ids`: for each step a list of
       texts, or of token numbers from 1 and below `width`.
     - `characters`: for each token a list of the numbers of its characters.
@@ -117,14 +118,16 @@ class InputColumn:
     positive: bool = False
     axis: str = STEPS
     horizon: int = 0
+    after: tuple[str, ...] = ()
 
     def written(self) -> dict[str, Any]:
         """As the metadata have it, without the usual rule and axis, and with `audio`, `picture`,
-        `zone` and `horizon` only where there is one, `positive` where it holds."""
+        `zone`, `horizon` and `after` only where there is one, `positive` where it holds."""
         found = asdict(self)
         unusual: dict[str, object] = {"rule": self.rule != PLAIN, "audio": self.audio}
         unusual |= {"picture": self.picture, "zone": self.zone, "positive": self.positive}
         unusual |= {"axis": self.axis != STEPS, "horizon": self.horizon}
+        unusual |= {"after": self.after}
         return {key: value for key, value in found.items() if unusual.get(key, True)}
 
     @property
@@ -141,7 +144,8 @@ class OutputColumn:
     - `labels`, `keys`: the `labels` that are on, of a row or of each step.
     - `number`, `vector`, `frames`: a number, `width` numbers, or `width` numbers a step.
     - `text`, `tokens`, `ids`: a text, a list of texts or of numbers, the `n_best` of them. With
-      `copies`, number `width` + j of `ids` is the token at step j, from 0, of that input column.
+      `copies`, number `width` + j of `ids` is the token at step j, from 0, of that input column;
+      with `more_copies`, of the steps of all these columns, one after the other.
     - `sequence`: frames of `width` numbers, as many as the answer has; with the parts `errors` and
       `score`, how far each is from the input, and the row.
     - `forecast`: `width` values ahead.
@@ -168,11 +172,14 @@ class OutputColumn:
     copies: str = ""
     intervals: tuple[float, ...] = ()
     samples: int = 0
+    more_copies: tuple[str, ...] = ()
 
     def written(self) -> dict[str, Any]:
-        """As the metadata have it, with `intervals` and `samples` only where there are some."""
+        """As the metadata have it, with `intervals`, `samples` and `more_copies` only where there
+        are some."""
         found = asdict(self)
         given: dict[str, object] = {"intervals": self.intervals, "samples": self.samples}
+        given |= {"more_copies": self.more_copies}
         return {key: value for key, value in found.items() if given.get(key, True)}
 
     @property
@@ -314,6 +321,9 @@ def _input(plan: Plan, node: nodes.Input, ids: bool) -> InputColumn:
         isinstance(node, nodes.SeriesInput | nodes.FutureInput) and node.log,
         node.axis,
         node.horizon if isinstance(node, nodes.CategoriesFuture) else 0,
+        tuple(copies_of(plan, name).key for name in node.after)
+        if isinstance(node, nodes.CopiesInput)
+        else (),
     )
 
 
@@ -419,6 +429,7 @@ def _path(plan: Plan, node: nodes.ChainOutput, facts: Facts, ids: bool) -> Outpu
 
 
 def _text(plan: Plan, node: nodes.WrittenOutput, facts: Facts, ids: bool) -> OutputColumn:
+    first, *more = copied_columns(plan, node) or ("",)
     return OutputColumn(
         node.column,
         "ids" if answers_ids(node, ids) else "tokens" if node.kind == "tokens" else "text",
@@ -426,7 +437,8 @@ def _text(plan: Plan, node: nodes.WrittenOutput, facts: Facts, ids: bool) -> Out
         name=_name(plan, node),
         n_best=node.search.n_best,
         drawn=draws(node),
-        copies=copied_column(plan, node),
+        copies=first,
+        more_copies=tuple(more),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, cast, get_args
+from typing import Any, NamedTuple, cast, get_args
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -30,7 +30,7 @@ from rnnspec.run.interface import (
     read_interface,
     read_stream,
 )
-from rnnspec.run.parse import INPUT_KINDS, feeds_of, length_of, parse_cell, steps_of
+from rnnspec.run.parse import INPUT_KINDS, copied_numbers, feeds_of, length_of, parse_cell, steps_of
 from rnnspec.run.results import Answer, Results, answers_of
 from rnnspec.run.session import Device, Session
 from rnnspec.spec.files import Quoting
@@ -148,7 +148,7 @@ class Model:
 
     def values(self, row: Row, textual: bool = False) -> Values:
         """The values of one row, checked, by the columns of the model."""
-        found = []
+        found: list[Any] = []
         axes: dict[str, _Steps] = {}
         for column in self.inputs:
             try:
@@ -159,6 +159,10 @@ class Model:
                 if column.kind == "subwords":
                     cell = self._numbers(cell, textual)
                 value = parse_cell(column, cell, textual)
+                if column.after:
+                    known_values = zip(self.inputs, found, strict=False)
+                    before = sum(len(v) for c, v in known_values if c.column in column.after)
+                    value = copied_numbers(column, value, before)
                 count = steps_of(column, value)
                 if count is not None:
                     known = axes.get(column.axis)

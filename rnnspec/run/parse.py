@@ -169,13 +169,21 @@ def _ids(column: InputColumn, cell: object, textual: bool) -> Integers:
 def _copies(column: InputColumn, cell: object, textual: bool) -> Integers:
     """Numbers of a `CopiesInput` (`rnnspec.plan.nodes`)."""
     values = np.asarray([] if _is_empty(cell, textual) else decode.vector(cell, textual))
+    if column.after:  # how many steps come before is not known yet
+        return values.astype(np.int64) if (values == np.floor(values)).all() else values
+    return copied_numbers(column, values, 0)
+
+
+def copied_numbers(column: InputColumn, values: NDArray[Any], before: int) -> Integers:
+    """The numbers of a `CopiesInput` with so many steps `before` it, checked."""
     assert column.width is not None
-    most = column.width + len(values) - 1
+    steps = before + len(values)
+    most = column.width + steps - 1
     wrong = (values < ~most) | (values > most) | (values != np.floor(values))
     if wrong.any():
         raise DataError(
             f"holds {values[wrong][0]:g}, expected whole numbers from {~most} to {most}: those of"
-            f" the answer's vocabulary, and from {column.width} on those of {len(values)} steps"
+            f" the answer's vocabulary, and from {column.width} on those of {steps} steps"
         )
     return values.astype(np.int64)
 

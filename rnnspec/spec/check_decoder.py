@@ -19,6 +19,7 @@ from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.search import BeamSearch, CtcBeamSearch
 from rnnspec.spec.spec import Spec
+from rnnspec.spec.views import encoder_of
 
 OUTPUT_KEYS = ("merge", "norm", "dropout", "skip")
 """Keys of a layer that change its outputs, not its states."""
@@ -64,7 +65,7 @@ def _idle_without_attention(decoder: Decoder) -> Iterator[Finding]:
     idle: dict[Loc, bool] = {
         ("attend",): decoder.attend != "after",
         ("context_dropout",): bool(decoder.context_dropout),
-        ("copy",): decoder.copy_from is not None,
+        ("copy",): bool(decoder.copied),
         ("strategy", "beam", "coverage_penalty"): isinstance(strategy, BeamSearch)
         and bool(strategy.coverage_penalty),
     }
@@ -74,17 +75,28 @@ def _idle_without_attention(decoder: Decoder) -> Iterator[Finding]:
 
 
 def copies_come_from_tokens(spec: Spec) -> Iterator[Finding]:
-    if spec.decoder is None or spec.decoder.copy_from is None:
+    if spec.decoder is None or not spec.decoder.copied:
         return
-    column = spec.decoder.copy_from
     written = {output.as_ for output in spec.data.outputs}
     kinds_copied = ("chars",) if "chars" in written else ("words", "tokens")
     columns = [each.column for each in spec.data.sequences if each.as_ in kinds_copied]
-    if column not in columns:
-        of = " or ".join(kinds_copied)
-        message = f"there is no input of {of} called {column!r} to copy from"
-        hint = f"name one of {', '.join(columns)}" if columns else "remove it"
-        yield Finding(("decoder", "copy"), message, hint)
+    read_by, known = encoder_of(spec), dict[str, str]()
+    for place, column in enumerate(spec.decoder.copied):
+        of_list = isinstance(spec.decoder.copy_from, tuple)
+        path: Loc = ("decoder", "copy", place) if of_list else ("decoder", "copy")
+        if column not in columns:
+            of = " or ".join(kinds_copied)
+            message = f"there is no input of {of} called {column!r} to copy from"
+            hint = f"name one of {', '.join(columns)}" if columns else "remove it"
+            yield Finding(path, message, hint)
+        elif column in known.values():
+            yield Finding(path, f"column {column!r} is copied from already", "name it once")
+        elif (encoder := read_by.get(column, "")) in known:
+            message = f"column {column!r} is read step by step with {known[encoder]!r}"
+            hint = "copy from one of them, or read each by an encoder of its own"
+            yield Finding(path, message, hint)
+        else:
+            known[encoder] = column
 
 
 def starts_have_sources(spec: Spec) -> Iterator[Finding]:

@@ -64,7 +64,7 @@ def _why(spec: Spec, output: Target) -> str:
         return "with 'crf', whose loss is of a whole row"
     if isinstance(output, TextOutput) and spec.aligner is not None:
         return f"with decoder.{spec.aligner.name}, whose loss is not of single tokens"
-    if isinstance(output, TextOutput) and spec.decoder and spec.decoder.copy_from is not None:
+    if isinstance(output, TextOutput) and spec.decoder and spec.decoder.copied:
         return "with decoder.copy, where not every token can be answered for a row"
     return ""
 

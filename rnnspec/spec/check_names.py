@@ -93,7 +93,7 @@ def _inputs(spec: Spec, source: Input, ids: bool) -> Iterator[str]:
         yield f"{column}.future"
     if ids and getattr(source, "spelling", None) is not None:
         yield from (f"{column}.characters", f"{column}.characters.lengths")
-    if ids and spec.decoder is not None and spec.decoder.copy_from == column:
+    if ids and spec.decoder is not None and column in spec.decoder.copied:
         yield f"{column}.copies"
     # The file makes steps of a text, and so knows their number.
     is_split = isinstance(source, TokenInput) and not isinstance(source, TokensInput)
@@ -161,6 +161,6 @@ def _read(spec: Spec) -> set[str]:
             found.add(f"{source.column}.future")
         if getattr(source, "spelling", None) is not None:
             found.add(f"{source.column}.characters")
-    if spec.decoder is not None and spec.decoder.copy_from is not None:
-        found.add(f"{spec.decoder.copy_from}.copies")
+    if spec.decoder is not None:
+        found |= {f"{column}.copies" for column in spec.decoder.copied}
     return found

@@ -358,8 +358,8 @@ def _why_steps_are_kept(spec: Spec) -> dict[int, str]:
     found: dict[int, str] = {}
     if any(elapsed):
         found |= dict.fromkeys(every, "and 'elapsed' is the time between the steps of the input")
-    copied = None if spec.decoder is None else spec.decoder.copy_from
-    if copied in [each.column for each in spec.data.sequences]:
+    copied = () if spec.decoder is None else spec.decoder.copied
+    if any(each.column in copied for each in spec.data.sequences):
         found |= dict.fromkeys(every, "and decoder.copy needs each token of the input")
     if spec.points:
         found |= dict.fromkeys(every, "and the decoder points at each step of the input")

@@ -189,6 +189,12 @@ WrittenLength = Annotated[
 ]
 
 
+Copied = Annotated[
+    Text | Annotated[tuple[Text, ...], ListOf, Field(min_length=1)],
+    ByShape("a column, or a list of columns", by_type(str, list | tuple)),
+]
+
+
 class Decoder(Model):
     """The part that writes the answer step by step, fed with its own answers."""
 
@@ -232,12 +238,14 @@ class Decoder(Model):
     context_dropout: Share = Field(
         default=0.0, description="Share of the context of attention set to zero while training."
     )
-    copy_from: Text | None = Field(
+    copy_from: Copied | None = Field(
         default=None,
         alias="copy",
         description="Input column whose tokens may be copied into the answer, also tokens that the "
         "vocabulary lacks (See et al., 2017): words or tokens into words or tokens, chars into "
-        "chars. Of several encoders one reads it. Null means none. Needs attention.",
+        "chars. Of several encoders, [question, passage] copies from either: each column is read "
+        "by an encoder of its own, and a token that several have is one token. Null means none. "
+        "Needs attention.",
     )
     hidden: Width | None = Field(
         default=None,
@@ -288,6 +296,12 @@ class Decoder(Model):
     strategy: Strategy = Field(
         default=GreedySearch.model_construct(), description="The search for an answer."
     )
+
+    @property
+    def copied(self) -> tuple[str, ...]:
+        """The columns whose tokens may be copied, in the order of their numbers."""
+        given = self.copy_from
+        return given if isinstance(given, tuple) else () if given is None else (given,)
 
 
 TooShort = Annotated[

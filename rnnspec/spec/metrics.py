@@ -196,7 +196,7 @@ def losses_of(spec: Spec, output: Target) -> tuple[str, ...]:
         case TagsOutput(crf=True):
             return ()
         case TextOutput():
-            copies = spec.decoder is not None and spec.decoder.copy_from is not None
+            copies = spec.decoder is not None and bool(spec.decoder.copied)
             return () if spec.aligner is not None or copies else classes
         case ClassOutput() | OrdinalOutput() | TagsOutput() | LabelsOutput() | KeysOutput():
             return classes

@@ -70,7 +70,8 @@ class Body:
         self.pointers: dict[str, PointerScores] = {}
         attends = [each.name for each in node.body if isinstance(each, nodes.Attend)]
         self.attend = attends[0] if attends and attention else ""
-        self.copied = {each.attend for each in node.body if isinstance(each, nodes.CopyMix)}
+        copies = (each for each in node.body if isinstance(each, nodes.CopyMix))
+        self.copied = {attend for each in copies for attend, _ in each.copied}
         self.fused = fused_context(node) if rows.width > 1 else None
         self._states: dict[str, list[State]] = {}
         for each in node.body:
@@ -233,7 +234,7 @@ def _prepare_copies(body: Body, node: nodes.CopyMix) -> list[State]:
 
 def _copies(body: Body, step: _Step, node: nodes.CopyMix) -> str:
     logits, gate = (body.value(step, each) for each in (node.source, node.gate))
-    log_weights = step.log_weights[node.attend]
+    log_weights = [step.log_weights[attend] for attend, _ in node.copied]
     return body.copies[node.name].step(step.emit, step.rows, logits, gate, log_weights)
 
 

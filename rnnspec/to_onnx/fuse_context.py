@@ -64,8 +64,8 @@ def _only_reader(decoder: Decoder, node: Node) -> Node | None:
 def _readers(decoder: Decoder, name: str) -> Iterator[Node]:
     for node in decoder.body:
         for source in node.sources():
-            weights_only = isinstance(node, CopyMix) and source == node.attend
-            if source == name and not weights_only:
+            of_weights = {attend for attend, _ in node.copied} if isinstance(node, CopyMix) else ()
+            if source == name and source not in of_weights:
                 yield node
 
 

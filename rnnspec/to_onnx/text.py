@@ -9,12 +9,12 @@ from typing import assert_never
 import numpy as np
 
 from rnnspec.plan import nodes
-from rnnspec.plan.copies import copied_column
+from rnnspec.plan.copies import copied_columns, copied_inputs
 from rnnspec.plan.facts import END_ID, SPACE, TextFacts
 from rnnspec.plan.kinds import answers_ids
 from rnnspec.plan.names import UNKNOWN, answer_name, first_sequences
 from rnnspec.to_onnx.body import Body
-from rnnspec.to_onnx.copying import ExtendedVocabulary
+from rnnspec.to_onnx.copying import ExtendedVocabulary, beside_pads
 from rnnspec.to_onnx.emitter import BOOL, FLOAT, INT64, STRING, Emitter, Extent
 from rnnspec.to_onnx.intervals import seed_input
 from rnnspec.to_onnx.loop import Loop
@@ -61,8 +61,8 @@ def answer_text(
     if answers_ids(node, low.ids):
         doc = f"numbers of the tokens answered, {END_ID} past the end"
         if isinstance(node, nodes.TextOutput) and node.copies:
-            column = copied_column(low.plan, node)
-            doc += f"; {node.size} + j is the token at step j, from 0, of {column!r}"
+            of = ", then ".join(map(repr, copied_columns(low.plan, node)))
+            doc += f"; {node.size} + j is the token at step j, from 0, of {of}"
         output(low, found.numbers, f"{name}.ids", INT64, [*several, ANSWER], doc)
         doc = "number of tokens answered, without the end mark"
         output(low, found.lengths, f"{name}.lengths", INT64, several, doc)
@@ -184,13 +184,19 @@ def _tokens(low: Lowering, node: nodes.WrittenOutput, found: SearchResult) -> st
 
 
 def _source(low: Lowering, node: nodes.TextOutput, found: SearchResult) -> tuple[str, str]:
-    """The tokens of all sources as they were given, `[B * T]`, row by row; and the ids answered.
+    """The tokens of all rows' sources as they were given, `[B * T]`, row by row; and the ids
+    answered.
 
     Copied ids become places in the vocabulary followed by these tokens, for one Gather: Gather of
     onnxruntime is right for single texts only, not for rows of them.
     """
-    emit, name = low.emit, f"{node.name}.source"
-    given = low.tokens[copied_column(low.plan, node)]
+    emit, name, numbers = low.emit, f"{node.name}.source", found.numbers
+    sources = copied_inputs(low.plan, node)
+    given, *others = (low.tokens[each.column] for each in sources)
+    if others:
+        rank = 3 if node.search.n_best > 1 else 2
+        numbers = beside_pads(low, numbers, sources[:-1], node.size, f"{name}.numbers", rank=rank)
+        given = emit.concat([given, *others], 1, f"{name}.every")
     flat = emit.op("Reshape", [given, emit.integers(-1)], f"{name}.flat")
     extents = emit.op("Shape", [given], f"{name}.extents")
     batch, time = (
@@ -200,7 +206,7 @@ def _source(low: Lowering, node: nodes.TextOutput, found: SearchResult) -> tuple
     starts = emit.op("Mul", [rows, time], f"{name}.starts")
     axes = emit.integers(*range(1, 3 if node.search.n_best > 1 else 2))
     starts = emit.op("Unsqueeze", [starts, axes], f"{name}.starts.each")
-    moved = emit.op("Add", [found.numbers, starts], f"{name}.moved")
+    moved = emit.op("Add", [numbers, starts], f"{name}.moved")
     known = emit.op("Less", [found.numbers, emit.integer(node.size)], f"{name}.known")
     return flat, emit.op("Where", [known, found.numbers, moved], f"{name}.places")
 

@@ -59,9 +59,9 @@ class Body:
         inside = {each.name for each in node.body}
         attends = [each for each in node.body if isinstance(each, nodes.Attend)]
         copies = [each for each in node.body if isinstance(each, nodes.CopyMix)]
-        self.copied_by = {each.attend for each in copies}
+        self.copied_by = {attend for each in copies for attend, _ in each.copied}
         self.attends = {each.name: each.memory for each in attends}
-        self.copies = {each.name: each.tokens for each in copies}
+        self.copies = {each.name: each.all_tokens for each in copies}
         points = (each for each in node.body if isinstance(each, nodes.Pointed | nodes.Pointer))
         self.pointed = {each.name: each.memory for each in points}
         others = {s for each in node.body for s in read_directly(each) if s not in inside}
@@ -79,9 +79,9 @@ class Body:
             assert isinstance(source, PaddedSequence) and isinstance(attend, Attention)
             memories[name] = replace(attend.prepare(source), logged=name in self.copied_by)
         for name, tokens in self.copies.items():
-            source, copy = values[tokens], self.modules[name]
-            assert isinstance(source, PaddedSequence) and isinstance(copy, CopyMix)
-            copied[name] = copy.copied(source)
+            copy = self.modules[name]
+            assert isinstance(copy, CopyMix)
+            copied[name] = copy.copied([sequence(values[each]) for each in tokens])
         pointed = {}
         for name, steps in self.pointed.items():
             source, points = values[steps], self.modules[name]
@@ -265,7 +265,8 @@ class Body:
             case nodes.CopyMix(), CopyMix():
                 source, gate = sequence(values[node.source]), sequence(values[node.gate])
                 copied = run.reads.copied[node.name]
-                return module.forward(source, gate, run.log_weights[node.attend], copied)
+                logs = [run.log_weights[attend] for attend, _ in node.copied]
+                return module.forward(source, gate, logs, copied)
             case nodes.Dropout(), Dropout():
                 return module.forward(values[node.source], run.masks.setdefault(node.name, {}))
         found: Value = module(*(values[source] for source in node.sources()))

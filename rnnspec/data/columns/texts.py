@@ -4,10 +4,10 @@ of tokens."""
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
 from functools import partial
-from itertools import chain
+from itertools import chain, repeat
 from typing import assert_never
 
 import numpy as np
@@ -30,7 +30,7 @@ from rnnspec.data.columns.text_facts import TextCells
 from rnnspec.data.raw import SEPARATOR
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.statistics import CODE_POINTS, code_points
-from rnnspec.plan.copies import answer_numbers, source_numbers
+from rnnspec.plan.copies import answer_numbers, copied_inputs, copies_of, source_numbers
 from rnnspec.plan.facts import UNKNOWN_ID, TextFacts, Vocabulary
 from rnnspec.plan.nodes import (
     CharactersInput,
@@ -106,21 +106,43 @@ def _subword_numbers(
 
 
 def _copy_source_numbers(
-    cells: TextCells, vocabulary: Vocabulary, banned: frozenset[str], chunk: Chunk, bad: BadRows
+    sources: Sequence[TextCells],
+    vocabulary: Vocabulary,
+    banned: frozenset[str],
+    chunk: Chunk,
+    bad: BadRows,
 ) -> tuple[NDArray[np.int32], Lengths]:
-    """The numbers that tokens of an input have where they are copied (`CopiesInput`)."""
-    rows = cells.rows(chunk, replace(bad, found=[]))  # noted by those who write its tokens
-    return _joined([source_numbers(row, vocabulary, banned) for row in rows])
+    """The numbers that tokens of the last of the `sources` have where they are copied
+    (`CopiesInput`)."""
+    *before, own = sources
+    silent = replace(bad, found=[])  # noted by those who write its tokens
+    pairs = zip(own.rows(chunk, silent), _end_to_end(before, chunk, silent), strict=False)
+    return _joined([source_numbers(row, vocabulary, banned, first) for row, first in pairs])
+
+
+def _end_to_end(
+    sources: Sequence[TextCells], chunk: Chunk, bad: BadRows
+) -> Iterator[Sequence[str]]:
+    """The tokens of all sources of each row, one source after the other; without sources none, as
+    often as they are asked for."""
+    if not sources:
+        return repeat(())
+    each = (source.rows(chunk, bad) for source in sources)
+    return ([*chain.from_iterable(row)] for row in zip(*each, strict=False))
 
 
 def _copied_text_numbers(
-    cells: TextCells, source: TextCells, vocabulary: Vocabulary, chunk: Chunk, bad: BadRows
+    cells: TextCells,
+    sources: Sequence[TextCells],
+    vocabulary: Vocabulary,
+    chunk: Chunk,
+    bad: BadRows,
 ) -> tuple[NDArray[np.int32], Lengths]:
-    """The numbers of a target text whose tokens may be copied from the `source`."""
+    """The numbers of a target text whose tokens may be copied from the `sources`."""
     rows = cells.rows(chunk, bad)
-    if bad.found:  # the file ends in an error, which has been noted for the source too
+    if bad.found:  # the file ends in an error, which has been noted for the sources too
         return _joined([])
-    pairs = zip(rows, source.rows(chunk, bad), strict=True)
+    pairs = zip(rows, _end_to_end(sources, chunk, bad), strict=True)
     return _joined([answer_numbers(row, tokens, vocabulary) for row, tokens in pairs])
 
 
@@ -280,18 +302,27 @@ def _answer_vocabulary(encoding: Encoding, node: CopiesInput) -> Vocabulary:
 def _copies_settings(encoding: Encoding, node: CopiesInput) -> list[object]:
     entries = _answer_vocabulary(encoding, node).entries
     rule = _rule_settings(_tokens_of(encoding, node).rule)
-    return [node.column, "copies", node.kind, entries, node.banned, *rule]
+    before = [
+        setting
+        for each in (copies_of(encoding.plan, name) for name in node.after)
+        for setting in (each.column, each.kind, *_rule_settings(_tokens_of(encoding, each).rule))
+    ]
+    return [node.column, "copies", node.kind, entries, node.banned, *rule, *before]
 
 
-def _source_cells(encoding: Encoding, node: CopiesInput) -> TextCells:
-    return TextCells(node.column, node.kind, rule=_tokens_of(encoding, node).rule)
+def _source_cells(encoding: Encoding, names: Sequence[str]) -> list[TextCells]:
+    """The cells of these `CopiesInput`s."""
+    found = [copies_of(encoding.plan, name) for name in names]
+    return [
+        TextCells(node.column, node.kind, rule=_tokens_of(encoding, node).rule) for node in found
+    ]
 
 
 def _copies_encoder(
     encoding: Encoding, node: CopiesInput, name: str, writer: Writer
 ) -> TokenWriter:
-    cells, banned = _source_cells(encoding, node), frozenset(node.banned)
-    vocabulary = _answer_vocabulary(encoding, node)
+    cells = _source_cells(encoding, [*node.after, node.name])
+    vocabulary, banned = _answer_vocabulary(encoding, node), frozenset(node.banned)
     numbers = partial(_copy_source_numbers, cells, vocabulary, banned)
     return TokenWriter(numbers, writer.column(name, "<i4"))
 
@@ -305,18 +336,11 @@ COPIES = ColumnKind(
 
 def _text_settings(encoding: Encoding, node: WrittenOutput) -> list[object]:
     entries = encoding.text(node).vocabulary.entries
-    copies = node.copies if isinstance(node, TextOutput) else ""
-    rule = _source_rule(encoding, copies)
-    return [node.column, "text", node.kind, entries, copies, *rule]
-
-
-def _source_rule(encoding: Encoding, copies: str) -> list[object]:
-    """What the tokens depend on that may be copied from the node `copies`."""
-    if not copies:
-        return []
-    source = encoding.plan.node(copies)
-    assert isinstance(source, CopiesInput)
-    return _rule_settings(_tokens_of(encoding, source).rule)
+    copied = copied_inputs(encoding.plan, node)
+    first = copied[0].name if copied else ""
+    rules = [_rule_settings(_tokens_of(encoding, each).rule) for each in copied]
+    others = [each.name for each in copied[1:]]
+    return [node.column, "text", node.kind, entries, first, *chain(*rules), *others]
 
 
 def _text_encoder(encoding: Encoding, node: WrittenOutput, name: str, writer: Writer) -> TextWriter:
@@ -324,9 +348,7 @@ def _text_encoder(encoding: Encoding, node: WrittenOutput, name: str, writer: Wr
     if not isinstance(node, TextOutput) or not node.copies:
         rows = RaggedWriter.new(writer, name, narrow(len(known.vocabulary)))
         return TextWriter(numbered(cells, known), rows)
-    source = encoding.plan.node(node.copies)
-    assert isinstance(source, CopiesInput)
-    rows, read = RaggedWriter.new(writer, name, "<i4"), _source_cells(encoding, source)
+    rows, read = RaggedWriter.new(writer, name, "<i4"), _source_cells(encoding, node.all_copies)
     return TextWriter(partial(_copied_text_numbers, cells, read, known.vocabulary), rows)
 
 

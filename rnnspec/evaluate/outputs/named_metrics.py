@@ -24,7 +24,7 @@ from rnnspec.evaluate.outputs.kind import CostlyMetrics, MeasuredBatch
 from rnnspec.evaluate.outputs.next_tokens import best
 from rnnspec.evaluate.outputs.positions import FirstPlaces
 from rnnspec.objective.settings import LossSettings, OutputLoss, Slots
-from rnnspec.plan.copies import copied_column, named
+from rnnspec.plan.copies import copied_columns, named
 from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.plan.nodes import (
     ClassOutput,
@@ -312,7 +312,7 @@ class SlotErrors:
 
     node: WrittenOutput
     slots: Slots
-    copied: str = ""
+    copied: tuple[str, ...] = ()
     wrong: int = 0
     true: int = 0
 
@@ -320,7 +320,7 @@ class SlotErrors:
         texts, raw = measured.answers[self.node.column], measured.batch.raw
         assert isinstance(texts, Texts)
         for row, answer in enumerate(best(texts)):
-            source = (raw.input(self.copied, row) or ()) if raw and self.copied else ()
+            source = raw.of_inputs(self.copied, row) if raw else ()
             self.add(named(self.slots.tokens, answer, source), self._truth(measured, row))
 
     def add(self, answer: Sequence[str], true: Sequence[str]) -> None:
@@ -369,7 +369,7 @@ def _measuring(
     elif isinstance(node, PositionOutput) and names:
         yield FirstPlaces(node, names)
     elif isinstance(node, WrittenOutput) and loss.slots is not None:
-        yield SlotErrors(node, loss.slots, copied_column(model.plan, node))
+        yield SlotErrors(node, loss.slots, copied_columns(model.plan, node))
     if CONCORDANCE in names:
         yield InOrder(node.column)
     if isinstance(node, NumericOutput | ForecastOutput | FramesOutput):

@@ -22,7 +22,7 @@ from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputKind, OutputScore
 from rnnspec.evaluate.outputs.next_tokens import best
 from rnnspec.objective.settings import OutputLoss
 from rnnspec.plan import Plan
-from rnnspec.plan.copies import copied_column, named
+from rnnspec.plan.copies import copied_columns, named
 from rnnspec.plan.facts import ColumnFacts
 from rnnspec.plan.names import END, first_sequences, names_of
 from rnnspec.plan.nodes import (
@@ -113,11 +113,11 @@ def _added(sums: TextMetrics, texts: Texts, targets: Tensor) -> Texts:
 @dataclass(slots=True)
 class TextScores:
     """BLEU and chrF of the texts of an output, whose tokens have these `names`; tokens may be
-    `copied` from an input column."""
+    `copied` from input columns."""
 
     node: WrittenOutput
     names: Sequence[str]
-    copied: str = ""
+    copied: tuple[str, ...] = ()
     corpus: CorpusScores = field(init=False)
 
     def __post_init__(self) -> None:
@@ -127,8 +127,7 @@ class TextScores:
         texts, raw = measured.answers[self.node.column], measured.batch.raw
         assert isinstance(texts, Texts) and raw is not None
         for row, answer in enumerate(best(texts)):
-            source = raw.input(self.copied, row) if self.copied else ()
-            tokens = named(self.names, answer, source or ())
+            tokens = named(self.names, answer, raw.of_inputs(self.copied, row))
             self.corpus.add(tokens, raw.truth(self.node.column, row), raw.input_digest(row))
 
     def values(self) -> dict[str, float]:
@@ -151,7 +150,7 @@ class TextExamples:
 
     def __init__(self, node: WrittenOutput, names: Sequence[str], rows: Rows, model: Model) -> None:
         self.node, self.column, self.names, self.rows = node, node.column, names, rows
-        self.model, self.copied = model, copied_column(model.plan, node)
+        self.model, self.copied = model, copied_columns(model.plan, node)
         self.corpus = CorpusScores(node.kind)
         plain = isinstance(node.search, Greedy | BestPath | TransducerGreedy)
         self.greedy = None if plain else (TextMetrics(), CorpusScores(node.kind))
@@ -242,7 +241,7 @@ class TextExamples:
         if not self.copied:
             return ()
         assert raw is not None, "rows with texts to be answered are not streams"
-        return raw.input(self.copied, row) or ()
+        return raw.of_inputs(self.copied, row)
 
     def _example(
         self,
@@ -325,7 +324,7 @@ def _explained(node: WrittenOutput) -> Mapping[str, str]:
 
 
 def _text_scores(node: WrittenOutput, plan: Plan, loss: OutputLoss) -> TextScores | None:
-    return TextScores(node, loss.tokens, copied_column(plan, node)) if loss.tokens else None
+    return TextScores(node, loss.tokens, copied_columns(plan, node)) if loss.tokens else None
 
 
 TEXTS = OutputKind(

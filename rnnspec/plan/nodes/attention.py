@@ -9,7 +9,7 @@ from math import sqrt
 from typing import Literal
 
 from rnnspec.cells.initializers import Constant, Uniform
-from rnnspec.plan.nodes.inputs import CopiesInput
+from rnnspec.plan.nodes.inputs import CopiesInput, extended
 from rnnspec.plan.nodes.node import Node, Shape, Shapes, Weight, affine
 
 AttentionKind = Literal[
@@ -146,13 +146,18 @@ ATTENTIONS: Mapping[AttentionKind, Attention] = {
 
 @dataclass(frozen=True, slots=True)
 class CopyMix(Node):
-    """Log-probabilities of a decoder that may copy tokens of its source, `[B, U, size + T]`.
+    """Log-probabilities of a decoder that may copy tokens of its sources, `[B, U, size + T]`.
 
     log(g softmax(source) + (1 - g) c) over the numbers of `tokens`, a `CopiesInput` of T steps:
     c_w is the sum of the weights of `attend` at the steps whose number is w, softmax(source) is 0
     from `size` on, and g = sigmoid(w_g · gate + b_g) (See et al. 2017, equations 8 and 9). A token
     that neither the vocabulary nor the row's source has gets -inf. A row of no steps copies
     nothing, and its probabilities sum to g.
+
+    With `others`, pairs of further attentions and their tokens, c = sum_k p_k c_k over the sources
+    k: p = softmax(W_s gate + b_s) over those of which the row has a step (the attention over
+    sources of Libovický and Helcl 2017, section 3.2, here of what is copied). A token that several
+    sources have is one token. T is the sum of the numbers of steps.
     """
 
     source: str
@@ -161,18 +166,35 @@ class CopyMix(Node):
     attend: str
     tokens: str
     size: int
+    others: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def copied(self) -> tuple[tuple[str, str], ...]:
+        """The attention and the tokens of each source."""
+        return ((self.attend, self.tokens), *self.others)
+
+    @property
+    def all_tokens(self) -> tuple[str, ...]:
+        return tuple(tokens for _, tokens in self.copied)
 
     def sources(self) -> Iterator[str]:
-        yield from (self.source, self.gate, self.attend, self.tokens)
+        yield from (self.source, self.gate)
+        for pair in self.copied:
+            yield from pair
 
     def weights(self) -> Iterator[Weight]:
         yield Weight(f"{self.name}.w", (self.gate_width,), Uniform(1 / sqrt(self.gate_width)))
         yield Weight(f"{self.name}.b", (1,), Constant(0.0))
+        if self.others:
+            yield from affine(self, len(self.copied), self.gate_width, "W_s", None)
+            yield Weight(f"{self.name}.b_s", (len(self.copied),), Constant(0.0))
 
     def shape(self, shapes: Shapes) -> Shape:
-        attend, tokens = shapes.nodes[self.attend], shapes.nodes[self.tokens]
-        assert isinstance(attend, Attend), f"{self.name} copies by {self.attend}"
         shapes.expect(self, self.source, ("B", "U", self.size))
-        fits = isinstance(tokens, CopiesInput) and tokens.size == self.size
-        assert fits, f"{self.name} cannot copy from {self.tokens}"
-        return ("B", "U", f"{self.size} + {shapes[self.tokens][1]}")
+        for attend, tokens in self.copied:
+            fits = isinstance(shapes.nodes[attend], Attend)
+            assert fits, f"{self.name} copies by {attend}"
+            of = shapes.nodes[tokens]
+            fits = isinstance(of, CopiesInput) and of.size == self.size
+            assert fits, f"{self.name} cannot copy from {tokens}"
+        return ("B", "U", extended(self.size, self.all_tokens, shapes))

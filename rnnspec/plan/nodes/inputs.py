@@ -6,7 +6,7 @@ Each docstring says what a caller gives for the node: `(values, lengths)` under 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -82,6 +82,9 @@ class CopiesInput(ColumnNode):
     other has `size` + the first step, from 0, with the same token (`rnnspec.plan.copies`). 0 is
     nothing to copy. ~number is a token that may not be answered: one of `banned`, tokens that the
     vocabulary lacks. `steps` is the `TokensInput` with the tokens.
+
+    `after` are the `CopiesInput`s before it, where several columns are copied from: steps are those
+    of the row's own tokens of all these columns, one after the other, and then of this one.
     """
 
     steps: str
@@ -89,6 +92,7 @@ class CopiesInput(ColumnNode):
     answers: str
     size: int
     banned: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -96,6 +100,12 @@ class CopiesInput(ColumnNode):
 
     def shape(self, shapes: Shapes) -> Shape:
         return ("B", self.axis)
+
+
+def extended(size: int, copies: Sequence[str], shapes: Shapes) -> str | int:
+    """How many numbers an answer may have: `size`, and one for each step of these inputs."""
+    steps = [str(shapes[name][1]) for name in copies]
+    return " + ".join([str(size), *steps]) if steps else size
 
 
 @dataclass(frozen=True, slots=True)

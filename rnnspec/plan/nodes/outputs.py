@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from rnnspec.cells.initializers import Uniform
 from rnnspec.plan.nodes.distributions import Law
+from rnnspec.plan.nodes.inputs import extended
 from rnnspec.plan.nodes.node import (
     FromData,
     Shape,
@@ -220,7 +221,9 @@ class TextOutput(OutputNode):
     unchanged (of subwords with what their numbers stand for).
 
     With `copies`, a `CopiesInput` of T steps, scores are `[B, U, size + T]`; number `size` + j is
-    the token at step j of the row's source, unchanged.
+    the token at step j of the row's source, unchanged. With `more_copies`, further ones, the steps
+    of all these sources are one after the other, T is the sum of their numbers, and j counts the
+    row's own steps.
 
     With `reverse` the prompt is the end of the text, which is written from there to its beginning:
     the tokens are answered in the order of the text, the last one written first, and an answered
@@ -233,14 +236,18 @@ class TextOutput(OutputNode):
     prompt: str = ""
     copies: str = ""
     reverse: bool = False
+    more_copies: tuple[str, ...] = ()
+
+    @property
+    def all_copies(self) -> tuple[str, ...]:
+        """The `CopiesInput`s in the order of their steps."""
+        return (self.copies, *self.more_copies) if self.copies else ()
 
     def sources(self) -> Iterator[str]:
-        yield from named(self.source, self.prompt, self.copies)
+        yield from named(self.source, self.prompt, *self.all_copies)
 
     def shape(self, shapes: Shapes) -> Shape:
-        size: str | int = self.size
-        if self.copies:
-            size = f"{self.size} + {shapes[self.copies][1]}"
+        size = extended(self.size, self.all_copies, shapes)
         shapes.expect(self, self.source, ("B", "U", size))
         return ("B", "U")
 
