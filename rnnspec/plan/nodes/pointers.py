@@ -82,7 +82,6 @@ class PointerOutput(SourceNode):
     kind: ClassVar[Literal["tokens"]] = "tokens"
     size: ClassVar[int] = FIRST_STEP
     prompt: ClassVar[str] = ""
-    copies: ClassVar[str] = ""
 
     def sources(self) -> Iterator[str]:
         yield from named(self.source, self.memory)
