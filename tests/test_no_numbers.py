@@ -84,8 +84,7 @@ OUTPUTS: Mapping[str, tuple[Output, OutputLoss | None]] = {
 
 def test_every_kind_of_metrics_is_walked() -> None:
     found = {type(metrics_of(*each)) for each in OUTPUTS.values()}
-    pointers = {PointerMetrics}  # told of scores that are NaN by the search that points
-    assert found == set(get_args(Metrics)) - pointers
+    assert found == {*get_args(Metrics)} - {PointerMetrics}, "which have a test of their own"
 
 
 def drawn(node: Output, seed: int) -> tuple[Tensor, Tensor]:
@@ -165,6 +164,18 @@ def test_masks_come_from_the_truth_alone(kind: str, seed: int) -> None:
     (told,) = not_finite_warnings({"y": lost})
     assert told.startswith("y: ") and "no finite number" in told
     assert not list(not_finite_warnings({"y": whole}))
+
+
+def test_lists_of_steps_with_a_score_that_is_no_number_have_no_metrics() -> None:
+    """A row without a true list is refused where data are read, so that none is left out."""
+    targets = torch.tensor([[3, 2, 0], [2, 0, -1]])
+    whole, broken = PointerMetrics(), PointerMetrics()
+    whole.add([[3, 2], [4]], targets, [False, False])
+    assert whole.values() == {"exact_match": 0.5, "place_accuracy": 2 / 3}
+    broken.add([[3, 2], [4]], targets, [False, True])
+    assert broken.not_finite == 1 and all(map(math.isnan, broken.values().values()))
+    (told,) = not_finite_warnings({"y": broken})
+    assert "no finite number" in told
 
 
 def test_an_infinite_forecast_is_infinitely_wrong() -> None:

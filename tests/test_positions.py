@@ -242,7 +242,7 @@ def test_places_of_lists_by_hand() -> None:
     """Right; the second of three wrong; one too few; nothing, as it should be."""
     sums = PointerMetrics()
     true = torch.tensor([[2, 3, 0, -1], [4, 3, 2, 0], [2, 3, 0, -1], [0, -1, -1, -1]])
-    sums.add([[2, 3], [4, 2, 2], [2], []], true)
+    sums.add([[2, 3], [4, 2, 2], [2], []], true, [False] * len(true))
     assert sums.values() == {"exact_match": 0.5, "place_accuracy": 5 / 7}
 
 

@@ -215,10 +215,11 @@ def _add_pointers(sums: Metrics, answers: Answers) -> None:
     assert isinstance(sums, PointerMetrics)
     rows = len(answers.targets)
     steps, lengths, scores = answers.got
-    sums.not_finite += int(np.isnan(scores.reshape(rows, -1)[:, 0]).sum())
+    broken = np.isnan(scores.reshape(rows, -1)[:, 0]).tolist()
     numbers = (steps + nodes.FIRST_STEP).reshape(rows, -1, steps.shape[-1])[:, 0].tolist()
     counts = lengths.reshape(rows, -1)[:, 0].tolist()
-    sums.add([row[:count] for row, count in zip(numbers, counts, strict=True)], answers.targets)
+    told = [row[:count] for row, count in zip(numbers, counts, strict=True)]
+    sums.add(told, answers.targets, broken)
 
 
 def _add_texts(sums: Metrics, answers: Answers) -> None:

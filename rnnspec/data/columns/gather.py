@@ -14,12 +14,7 @@ from rnnspec.data.columns.labels import CategoryCollector, ClassCollector
 from rnnspec.data.columns.nested import NestedCells, NestedCollector
 from rnnspec.data.columns.numbers import NumberCells, NumberCollector
 from rnnspec.data.columns.pictures import PictureCollector
-from rnnspec.data.columns.positions import (
-    ListCells,
-    ListCollector,
-    PositionCells,
-    PositionCollector,
-)
+from rnnspec.data.columns.positions import ListCells, PositionCells, StepsCollector
 from rnnspec.data.columns.text_facts import (
     ByteCollector,
     CharCollector,
@@ -265,9 +260,9 @@ def _possible(cells: NumberCells, reading: Reading) -> NumberCells:
     return replace(cells, distribution=reading.distributions.get(cells.column, "point"))
 
 
-def _position(column: PointedOutput, reading: Reading) -> PositionCollector:
+def _position(column: PointedOutput, reading: Reading) -> FactCollector:
     marks, skips = 1 + isinstance(column, SpanOutput), column.missing == "skip"
-    return PositionCollector(PositionCells(column.column, marks, column.none, skips))
+    return StepsCollector(PositionCells(column.column, marks, column.none, skips))
 
 
 def _labels(column: LabelsOutput, reading: Reading) -> LabelSetCollector:
@@ -296,7 +291,7 @@ OUTPUTS: Mapping[type[Output], Callable[[Any, Reading], FactCollector | None]] =
     FramesOutput: _frames,
     PositionOutput: _position,
     SpanOutput: _position,
-    PositionsOutput: lambda column, reading: ListCollector(ListCells(column.column, column.once)),
+    PositionsOutput: lambda column, reading: StepsCollector(ListCells(column.column, column.once)),
     WordsOutput: _written,
     TokensOutput: _written,
     CharsOutput: lambda column, reading: CharCollector(TextCells(column.column, "chars"), column),

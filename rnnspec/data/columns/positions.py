@@ -6,6 +6,7 @@ A choice is 0 for none and j + 1 for step j; SKIPPED is a missing answer that is
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from rnnspec.errors import DataError
 from rnnspec.plan.facts import PositionFacts
 from rnnspec.plan.nodes import FIRST_STEP, PointerOutput, PositionOutput
 
+T = TypeVar("T")
 NONE = 0
 """The choice of no step."""
 
@@ -71,7 +73,7 @@ class PositionCells:
     none: bool
     skips: bool
 
-    def choices(self, chunk: Chunk, bad: BadRows) -> NDArray[np.int64]:
+    def read(self, chunk: Chunk, bad: BadRows) -> NDArray[np.int64]:
         """`[rows, marks]`."""
 
         def decoded(cell: object) -> list[int]:
@@ -83,6 +85,11 @@ class PositionCells:
 
         found = bad.decoded(chunk, self.column, decoded)
         return np.array(found, np.int64).reshape(-1, self.marks)
+
+    def counts(self, choices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The steps of each answer that there is."""
+        known = choices[choices[:, 0] > NONE]
+        return np.asarray(known[:, -1] - known[:, 0] + 1)
 
     def check(
         self, choices: NDArray[np.int64], chunk: Chunk, lengths: Lengths, bad: BadRows
@@ -98,23 +105,33 @@ class PositionCells:
             )
 
 
-@dataclass(slots=True)
-class PositionCollector:
-    """Collects the facts of positions and spans."""
+class StepCells(Protocol[T]):
+    """How a column of steps is read, what its cells count, and whether rows have these steps."""
 
-    cells: PositionCells
-    added: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 1), np.int64))
+    def read(self, chunk: Chunk, bad: BadRows) -> T: ...
+
+    def counts(self, found: T) -> NDArray[np.int64]: ...
+
+    def check(self, found: T, chunk: Chunk, lengths: Lengths, bad: BadRows) -> None: ...
+
+
+@dataclass(slots=True)
+class StepsCollector(Generic[T]):
+    """Collects the facts of a column of steps: how many its answers have."""
+
+    cells: StepCells[T]
+    added: T | None = None
     lengths: Moments = field(default_factory=Moments)
     longest: int = 0
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
-        self.added = self.cells.choices(chunk, bad)
-        known = self.added[self.added[:, 0] > NONE]
-        steps = known[:, -1] - known[:, 0] + 1
-        self.longest = max(self.longest, int(steps.max(initial=0)))
-        self.lengths.add(steps[:, None].astype(np.float64))
+        self.added = self.cells.read(chunk, bad)
+        counts = self.cells.counts(self.added)
+        self.longest = max(self.longest, int(counts.max(initial=0)))
+        self.lengths.add(counts[:, None].astype(np.float64))
 
     def check_steps(self, chunk: Chunk, lengths: Lengths, bad: BadRows) -> None:
+        assert self.added is not None, "cells are added first"
         self.cells.check(self.added, chunk, lengths, bad)
 
     def facts(self) -> PositionFacts:
@@ -132,7 +149,7 @@ class PositionWriter:
     added: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 1), np.int64))
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
-        self.added = self.cells.choices(chunk, bad)
+        self.added = self.cells.read(chunk, bad)
         self.values.append(self.added)
 
     def check_steps(self, chunk: Chunk, lengths: Lengths, bad: BadRows) -> None:
@@ -146,7 +163,7 @@ class ListCells:
     column: str
     once: bool
 
-    def numbers(self, chunk: Chunk, bad: BadRows) -> list[list[int]]:
+    def read(self, chunk: Chunk, bad: BadRows) -> list[list[int]]:
         """The numbers of each row."""
 
         def decoded(cell: object) -> list[int]:
@@ -158,34 +175,14 @@ class ListCells:
 
         return bad.decoded(chunk, self.column, decoded)
 
+    def counts(self, rows: list[list[int]]) -> NDArray[np.int64]:
+        """The steps of each list."""
+        return lengths_of(rows)
+
     def check(self, rows: list[list[int]], chunk: Chunk, lengths: Lengths, bad: BadRows) -> None:
         """Notes rows that point past their end."""
         last = np.array([max(row, default=0) for row in rows], np.int64)[:, np.newaxis]
         PositionCells(self.column, 1, False, False).check(last - 1, chunk, lengths, bad)
-
-
-@dataclass(slots=True)
-class ListCollector:
-    """Collects the facts of lists of steps."""
-
-    cells: ListCells
-    added: list[list[int]] = field(default_factory=list)
-    lengths: Moments = field(default_factory=Moments)
-    longest: int = 0
-
-    def add(self, chunk: Chunk, bad: BadRows) -> None:
-        self.added = self.cells.numbers(chunk, bad)
-        counts = lengths_of(self.added)
-        self.longest = max(self.longest, int(counts.max(initial=0)))
-        self.lengths.add(counts[:, None].astype(np.float64))
-
-    def check_steps(self, chunk: Chunk, lengths: Lengths, bad: BadRows) -> None:
-        self.cells.check(self.added, chunk, lengths, bad)
-
-    def facts(self) -> PositionFacts:
-        if not self.longest:
-            raise DataError("no step in any training row; an answer needs some")
-        return PositionFacts(self.longest, self.lengths.mean()[0], self.lengths.deviation()[0])
 
 
 @dataclass(slots=True)
@@ -197,7 +194,7 @@ class ListWriter:
     added: list[list[int]] = field(default_factory=list)
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
-        self.added = self.cells.numbers(chunk, bad)
+        self.added = self.cells.read(chunk, bad)
         flat = [number for row in self.added for number in row]
         self.rows.append(np.array(flat, np.int32), lengths_of(self.added))
 

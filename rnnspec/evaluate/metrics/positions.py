@@ -67,8 +67,12 @@ class PointerMetrics:
     not_finite: int = 0
     """Rows with a score that is NaN."""
 
-    def add(self, answers: Sequence[Sequence[int]], targets: Tensor) -> None:
-        """Answers as numbers without the end; targets `[B, U]`: numbers, 0, then -1."""
+    def add(
+        self, answers: Sequence[Sequence[int]], targets: Tensor, broken: Sequence[bool]
+    ) -> None:
+        """Answers as numbers without the end; targets `[B, U]`: numbers, 0, then -1. `broken`:
+        which rows have a score that is NaN."""
+        self.not_finite += sum(broken)
         for answer, target in zip(answers, targets.tolist(), strict=True):
             true = [number for number in target if number > 0]
             pairs = zip(answer, true, strict=False)

@@ -32,8 +32,8 @@ def _add_pointers(
         search = replace(greedy, no_repeat=node.search.no_repeat)
     found = model.answers(measured.forward.inputs, search=search)[node.column]
     assert isinstance(found, Texts)
-    sums.not_finite += int(found.scores[:, 0].isnan().sum())
-    sums.add(best(found), measured.forward.targets[node.column])
+    broken = found.scores[:, 0].isnan().tolist()
+    sums.add(best(found), measured.forward.targets[node.column], broken)
     return found
 
 
