@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rnnspec.errors import ExportError
 from rnnspec.export.compare import ALLOWED, Answers, Figures, compare
 from rnnspec.export.frames import FramesAnswers, compare_frames
 from rnnspec.export.intervals import compare_intervals
@@ -28,6 +30,7 @@ from rnnspec.plan.nodes import (
     FramesOutput,
     NumberedOutput,
     NumericOutput,
+    Output,
     PositionOutput,
 )
 from rnnspec.run.chunks import Answering
@@ -39,6 +42,10 @@ from rnnspec.to_torch.chain import Paths
 from rnnspec.to_torch.frames import Frames
 from rnnspec.to_torch.positions import Positions
 from rnnspec.to_torch.search import Texts
+
+ROUNDINGS = 8
+"""How many modules with other roundings an answer that differs is held against."""
+_Answer = torch.Tensor | Paths | Texts | Frames | Positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,47 +97,7 @@ def prove(
     batches, rows, figures = 0, 0, Figures()
     for probe in probes:
         got = with_labels(asked, session.run(probe.feeds))
-        aligned = any(name.endswith(".alignment") for name in got)
-        expected, precise = (_answers(each, probe, aligned) for each in (model, exact))
-        for node in model.plan.outputs:
-            one, other = expected[node.column], precise[node.column]
-            if isinstance(node, NumberedOutput):
-                assert isinstance(one, Texts) and isinstance(other, Texts)
-                question = Question(exact, node, inputs_of(exact, probe.batch), probe.seeds)
-                figures += compare_texts(question, facts, probe, one, other, got, ids)
-                continue
-            if isinstance(node, ChainOutput):
-                assert isinstance(one, Paths) and isinstance(other, Paths)
-                figures += _paths(exact, node, facts, probe, one, other, got)
-                continue
-            if isinstance(node, FramesOutput):
-                assert isinstance(one, Frames) and isinstance(other, Frames)
-                told = [got[name] for name in output_names(model.plan, node, ids)]
-                figures += compare_frames(node, facts, FramesAnswers(one, other, told))
-                continue
-            if isinstance(node, PositionOutput):
-                assert isinstance(one, Positions) and isinstance(other, Positions)
-                told = [got[name] for name in output_names(model.plan, node, ids)]
-                figures += compare_positions(node, probe.lengths, one, other, told)
-                continue
-            if isinstance(node, ForecastOutput) and node.paths:
-                given, precise_given = (inputs_of(each, probe.batch) for each in (model, exact))
-                seeds = torch.from_numpy(probe.seeds)
-                asked_of = Asked(model, exact, given, precise_given, seeds)
-                figures += compare_sampled(asked_of, node, facts, got)
-                continue
-            assert isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor)
-            moments = exact.moments(node.column, inputs_of(exact, probe.batch))
-            answers = Answers(
-                one.double().numpy(),
-                other.numpy(),
-                got,
-                probe.lengths,
-                None if moments is None else moments.numpy(),
-            )
-            figures += compare(model.plan, node, facts, answers)
-            if isinstance(node, NumericOutput | ForecastOutput):
-                figures += compare_intervals(model.plan, node, facts, answers, probe.seeds)
+        figures += _Compared(exact, facts, probe, got, ids).figures(model)
         batches, rows = batches + 1, rows + len(probe.lengths)
     return Parity(
         batches,
@@ -142,6 +109,91 @@ def prove(
         figures.tokens,
         figures.score,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """A probe, what the file answers, and the module in float64."""
+
+    exact: Model
+    facts: Facts
+    probe: Probe
+    got: Mapping[str, NDArray[Any]]
+    ids: bool
+
+    def figures(self, model: Model) -> Figures:
+        """Raises ExportError where an answer differs.
+
+        What float32 costs a row is measured by the module in float32, and there rounding may come
+        out near 0 by chance, while an unstable recurrence makes more of that of the file. So what
+        differs is held against the module with other roundings too.
+        """
+        try:
+            return self._with(model)
+        except ExportError:
+            for other in _rounded_otherwise(model):
+                with contextlib.suppress(ExportError):
+                    return self._with(other)
+            raise
+
+    def _with(self, model: Model) -> Figures:
+        aligned = any(name.endswith(".alignment") for name in self.got)
+        expected, precise = (_answers(each, self.probe, aligned) for each in (model, self.exact))
+        figures = Figures()
+        for node in model.plan.outputs:
+            figures += self._output(model, node, expected[node.column], precise[node.column])
+        return figures
+
+    def _output(self, model: Model, node: Output, one: _Answer, other: _Answer) -> Figures:
+        """One output of a module in float32."""
+        exact, facts, probe, got = self.exact, self.facts, self.probe, self.got
+        if isinstance(node, NumberedOutput):
+            assert isinstance(one, Texts) and isinstance(other, Texts)
+            question = Question(exact, node, inputs_of(exact, probe.batch), probe.seeds)
+            return compare_texts(question, facts, probe, one, other, got, self.ids)
+        if isinstance(node, ChainOutput):
+            assert isinstance(one, Paths) and isinstance(other, Paths)
+            return _paths(exact, node, facts, probe, one, other, got)
+        if isinstance(node, FramesOutput):
+            assert isinstance(one, Frames) and isinstance(other, Frames)
+            told = [got[name] for name in output_names(model.plan, node, self.ids)]
+            return compare_frames(node, facts, FramesAnswers(one, other, told))
+        if isinstance(node, PositionOutput):
+            assert isinstance(one, Positions) and isinstance(other, Positions)
+            told = [got[name] for name in output_names(model.plan, node, self.ids)]
+            return compare_positions(node, probe.lengths, one, other, told)
+        if isinstance(node, ForecastOutput) and node.paths:
+            given, precise = (inputs_of(each, probe.batch) for each in (model, exact))
+            seeds = torch.from_numpy(probe.seeds)
+            return compare_sampled(Asked(model, exact, given, precise, seeds), node, facts, got)
+        assert isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor)
+        moments = exact.moments(node.column, inputs_of(exact, probe.batch))
+        answers = Answers(
+            one.double().numpy(),
+            other.numpy(),
+            got,
+            probe.lengths,
+            None if moments is None else moments.numpy(),
+        )
+        figures = compare(model.plan, node, facts, answers)
+        if isinstance(node, NumericOutput | ForecastOutput):
+            figures += compare_intervals(model.plan, node, facts, answers, probe.seeds)
+        return figures
+
+
+@torch.inference_mode()
+def _rounded_otherwise(model: Model) -> Iterator[Model]:
+    """The module with each weight moved by about a rounding of float32, in one way after another.
+    Where texts are answered there are none: they are held against such modules token by token."""
+    if any(isinstance(node, NumberedOutput) for node in model.plan.outputs):
+        return
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(ROUNDINGS):
+        other = copy.deepcopy(model)
+        for weight in other.parameters():
+            shift = torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
+            weight.mul_(1 + 2.0**-23 * shift)
+        yield other
 
 
 @torch.inference_mode()
@@ -165,9 +217,7 @@ def _paths(
 
 
 @torch.inference_mode()
-def _answers(
-    model: Model, probe: Probe, aligned: bool
-) -> Mapping[str, torch.Tensor | Paths | Texts | Frames | Positions]:
+def _answers(model: Model, probe: Probe, aligned: bool) -> Mapping[str, _Answer]:
     seeds = torch.from_numpy(probe.seeds)
     return model.answers(inputs_of(model, probe.batch), seeds, aligned=aligned)
 

@@ -45,8 +45,8 @@ def in_chunks(of: Recurrence, queries: Sequence[Tensor]) -> tuple[list[Tensor], 
     after the last step."""
     length = len(of.k)
     size = min(length, CHUNK if of.decay.shape[-1] == 1 else CHUNK_OF_KEYS)
-    decay, w, k = (_cut(value, size) for value in (of.decay - 1, of.w, of.k))
-    decays = _Decays.of(decay + 1)  # past the end nothing decays and nothing is added
+    w, k = _cut(of.w, size), _cut(of.k, size)
+    decays = _Decays.of(_cut(of.decay, size, 1.0))  # past the end nothing decays or is added
     if of.c is None:
         u, entering, after = _sums(decays, w, k, of.before)
     else:
@@ -60,10 +60,10 @@ def in_chunks(of: Recurrence, queries: Sequence[Tensor]) -> tuple[list[Tensor], 
     return found, after
 
 
-def _cut(value: Tensor, size: int) -> Tensor:
-    """`[T, B, H, width]` as `[chunks, B, H, size, width]`, with 0 behind the last step."""
+def _cut(value: Tensor, size: int, behind: float = 0.0) -> Tensor:
+    """`[T, B, H, width]` as `[chunks, B, H, size, width]`, with `behind` after the last step."""
     rest = -len(value) % size
-    whole = pad(value, (0, 0, 0, 0, 0, 0, 0, rest)) if rest else value
+    whole = pad(value, (0, 0, 0, 0, 0, 0, 0, rest), value=behind) if rest else value
     chunks: Tensor = whole.unflatten(0, (-1, size))
     return chunks.permute(0, 2, 3, 1, 4).contiguous()
 
