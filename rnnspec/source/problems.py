@@ -72,5 +72,6 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
         return None
     words = {entry.lower(): entry for entry in sorted(known)}
     starts = [entry for entry in words if len(word) > 1 and entry.startswith(word.lower())]
-    near = starts if len(starts) == 1 else difflib.get_close_matches(word.lower(), words, 1, 0.6)
+    near = starts if len(starts) == 1 else difflib.get_close_matches(word.lower(), words, 5, 0.6)
+    near.sort(key=lambda each: sorted(each) != sorted(word.lower()))  # letters in another order
     return words[near[0]] if near else None

@@ -122,7 +122,8 @@ def layers_are_read(spec: Spec) -> Iterator[Finding]:
             by_answer = part == "encoder" and layer.name in answered
             if layer.name is not None and (named or by_answer):
                 continue
-            if (part == "decoder" or None in answered) if last else reading[0].reads is None:
+            whole = part == "decoder" or None in answered or not answered  # which is said elsewhere
+            if whole if last else reading[0].reads is None:
                 continue
             yield _unread((part, "layers", index), layer, last)
 

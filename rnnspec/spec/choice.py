@@ -182,9 +182,8 @@ def _check_one_of(value: object, options: Mapping[str, type[Option]]) -> dict[st
         needs = _needs(options[with_settings[0]]) if with_settings else None
         under = needs[1] if needs else "{…}"
         example = f"; for settings, {{{with_settings[0]}: {under}}}" if with_settings else ""
-        raise spec_error(
-            f"expected one of {listed}, found {describe(value)}", f"write one of them{example}"
-        )
+        hint = meant_value(value, options) or f"write one of them{example}"
+        raise spec_error(f"expected one of {listed}, found {describe(value)}", hint)
     if len(value) != 1:
         found, hint = ", ".join(map(str, value)), "keep one of them"
         if not value:
@@ -216,9 +215,11 @@ def _check_known(
     name: object, known: Mapping[str, object], at: str = "", on_key: bool = False
 ) -> None:
     if not isinstance(name, str) or name not in known:
-        near = meant_value(name, known) if isinstance(name, str) else ""
         raise spec_error(
-            f"expected one of {', '.join(known)}, found {describe(name)}", near, at, on_key
+            f"expected one of {', '.join(known)}, found {describe(name)}",
+            meant_value(name, known),
+            at,
+            on_key,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import NoneType
 from typing import Annotated, Literal
@@ -13,7 +14,7 @@ from pydantic.functional_validators import AfterValidator
 from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.base import Count, ListOf, Loc, Model, Positive, SequenceInput, Text, spec_error
 from rnnspec.spec.calendar import CalendarInput
-from rnnspec.spec.choice import ByShape, by_type
+from rnnspec.spec.choice import ByShape, by_type, describe
 from rnnspec.spec.every import known_every
 from rnnspec.spec.files import FormatName, Quoting
 from rnnspec.spec.formats import FormatKey, FormatSettings
@@ -83,6 +84,9 @@ def _measured(value: object) -> int | None:
     """The place of a value among the forms of validation rows."""
     if isinstance(value, Mapping) and {int} <= set(map(type, value.values())):
         return 5
+    if isinstance(value, str) and (share := re.fullmatch(r"([0-9.]{1,9})\s*%", value)):
+        hint = f"write {float(share[1]) / 100:g}" if share[1].count(".") < 2 else ""
+        raise spec_error(f"expected a file or a share, found {describe(value)}", hint)
     found = 5 if isinstance(value, Fold) else _named(value)
     return 6 if value is None else found
 

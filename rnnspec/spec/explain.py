@@ -15,7 +15,7 @@ from rnnspec.source.scalars import resolve
 from rnnspec.source.yaml12 import Document
 from rnnspec.spec.base import PATTERNS, Loc, keys_of
 from rnnspec.spec.choice import HIDDEN, describe
-from rnnspec.spec.foreign import NAMED, SWITCHES, SYNONYMS, meant_value
+from rnnspec.spec.foreign import BEAMS, NAMED, NEEDLESS, SWITCHES, SYNONYMS, meant_value
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.walk import model_at, places_of, siblings_with
 
@@ -89,6 +89,11 @@ def corrected_key(loc: Loc) -> str | None:
 
 def _unknown_key(loc: Loc, corrected: str | None, document: Document) -> Problem:
     path, key = path_of(loc, "extra_forbidden"), str(loc[-1])
+    if path[:-1] == ("encoder",) and isinstance(_value(path, document), Mapping):
+        hint = f"write several encoders by name under 'encoders', as in 'encoders: {{{key}: …}}'"
+        return document.problem(path, "unknown key", hint, key=True)
+    if needless := NEEDLESS.get(key.lower(), ""):
+        return document.problem(path, "unknown key", f"remove it: {needless}", key=True)
     model = model_at(loc[:-1])
     known = list(keys_of(model)) if model else []
     if corrected and key.startswith(corrected + ":"):
@@ -98,6 +103,8 @@ def _unknown_key(loc: Loc, corrected: str | None, document: Document) -> Problem
         hint = f"did you mean {corrected!r}?"
         if key.lower() in SWITCHES and _value(path, document) is True:
             hint = f"write '{corrected}: {SWITCHES[key.lower()]}'"
+        if key.lower() in BEAMS and type(width := _value(path, document)) is int:
+            hint = f"write 'strategy: {{beam: {{width: {width}}}}}'"
         if key.lower() in NAMED:
             hint = f"write '{corrected}: {NAMED[key.lower()]}'"
         return document.problem(path, "unknown key", hint, key=True)
@@ -113,11 +120,12 @@ def _unknown_key(loc: Loc, corrected: str | None, document: Document) -> Problem
         return document.problem(path, message, hint, key=True)
     names = (key, *SYNONYMS.get(key.lower(), ()))
     here = ".".join(map(str, path[:-1]))
-    places = [place for name in names for place in places_of(name) if place != here]
+    places = {place: name for name in names for place in places_of(name) if place != here}
     if places:
         # The nearest place, then one that the spec has, then the shortest.
         place = min(places, key=lambda each: (-_shared(each, path), not _exists(each, document)))
-        hint = f"it belongs to {_shown_place(place, key)}"
+        hint = f"it belongs to {place or 'the top of the file'}"
+        hint += f", as {places[place]!r}" if places[place] != key else ""
         return document.problem(path, "unknown key here", hint, key=True)
     return document.problem(path, "unknown key", f"known here: {', '.join(known)}", key=True)
 
@@ -147,11 +155,6 @@ def _value(path: Loc, document: Document) -> Any:
         else:
             return None
     return value
-
-
-def _shown_place(place: str, key: str) -> str:
-    known = [key, *SYNONYMS.get(key.lower(), ())]
-    return f"{place}, as {known[-1]!r}" if len(known) > 1 else place or "the top of the file"
 
 
 def _wrong_value(detail: ErrorDetails, document: Document) -> Problem:
@@ -244,16 +247,16 @@ def _choice(found: object, context: Mapping[str, Any]) -> tuple[str, str]:
     message = (
         f"expected {'one of ' if len(words) > 1 else ''}{', '.join(words)}, found {describe(found)}"
     )
-    if not isinstance(found, str):
-        return message, ""
     return message, meant_value(found, words)
 
 
 def _bound(words: str, key: str) -> Callable[[object, Mapping[str, Any]], tuple[str, str]]:
-    def say(found: object, context: Mapping[str, Any]) -> tuple[str, str]:
+    def say(found: Any, context: Mapping[str, Any]) -> tuple[str, str]:
         limit = context[key]
         shown = f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"
-        return f"expected a number {words} {shown}, found {describe(found)}", ""
+        percent = key in ("lt", "le") and limit <= 1 and 2 <= found <= 100
+        hint = f"write {found / 100:g}" if percent and found / 100 <= limit else ""
+        return f"expected a number {words} {shown}, found {describe(found)}", hint
 
     return say
 

@@ -7,6 +7,8 @@ from itertools import chain
 
 from rnnspec.source.problems import did_you_mean
 
+BEAMS = ("beam", "beam_size", "beam_width", "num_beams")
+"""Keys in other tools of the number of answers that a search keeps."""
 FOREIGN: Mapping[str, tuple[str, ...]] = {
     "units": ("hidden_size", "hidden_dim", "size", "width"),
     "repeat": ("num_layers", "n_layers", "depth"),
@@ -57,6 +59,18 @@ FOREIGN: Mapping[str, tuple[str, ...]] = {
     "start_from": ("pretrained", "init_from", "checkpoint", "finetune"),
     "freeze": ("frozen", "freeze_layers"),
     "join": ("concat", "concatenate", "add"),
+    "inputs": ("reads", "columns"),
+    "strategy": (*BEAMS, "decoding"),
+    "max_steps": ("max_length", "max_len"),
+    "max_span": ("max_length", "max_answer_length"),
+    "max_size": ("vocab_size", "max_vocab", "max_features"),
+    "heads": ("num_heads", "n_heads", "nhead"),
+    "horizon": ("prediction_length", "n_ahead"),
+    "history": ("lookback", "context_length", "input_length", "input_chunk_length"),
+    "every": ("freq", "frequency"),
+    "season": ("seasonality", "period"),
+    "distribution": ("likelihood",),
+    "seed": ("random_state", "random_seed"),
     "activation": ("act", "nonlinearity", "relu", "tanh", "sigmoid", "gelu", "elu", "silu"),
 }
 """Keys of a spec, and what they are called in other tools."""
@@ -111,11 +125,69 @@ VALUES: Mapping[str, str] = {
     "batch_norm": "batch",
     "layernorm": "layer",
     "layer_norm": "layer",
+    "bahdanau": "additive",
+    "luong": "general",
+    "normal": "gaussian",
+    "student": "student_t",
+    "studentt": "student_t",
+    "negbin": "negative_binomial",
+    "mdn": "mixture",
+    "mean_squared_error": "mse",
+    "l2": "mse",
+    "mean_absolute_error": "mae",
+    "l1": "mae",
+    "smooth_l1": "huber",
+    "bce": "cross_entropy",
+    "crossentropy": "cross_entropy",
+    "label": "class",
+    "classification": "class",
+    "categorical": "category",
+    "multilabel": "labels",
+    "regression": "number",
+    "numeric": "number",
+    "float": "number",
+    "sound": "audio",
+    "wav": "audio",
+    "picture": "image",
+    "timeseries": "series",
+    "time_series": "series",
+    "iob": "iob1",
+    "iob2": "bio",
+    "bilou": "bioes",
+    "biluo": "bioes",
+    "iobes": "bioes",
+    "same": "input",
+    "both": "bidirectional",
+    "bi": "bidirectional",
+    "backward": "reverse",
+    "backwards": "reverse",
+    "false": "none",
+    "no": "none",
+    "off": "none",
 }
 """Values in other tools, and what they are called here."""
 
 
-def meant_value(found: str, known: Collection[str]) -> str:
-    """A question that names the one of `known` values that was meant, or ""."""
+NEEDLESS: Mapping[str, str] = {
+    "return_sequences": "layers hand on all their steps",
+    "return_state": "what needs the last states takes them",
+    "stateful": "'train.window' carries states",
+    "batch_first": "rows are always first",
+    "input_size": "widths are those of the data",
+    "input_dim": "widths are those of the data",
+    "input_shape": "widths are those of the data",
+    "output_size": "widths are those of the data",
+    "output_dim": "widths are those of the data",
+    "num_classes": "labels are those of the training rows",
+    "n_classes": "labels are those of the training rows",
+}
+"""Keys of other tools that stand for nothing here, and why."""
+
+
+def meant_value(found: object, known: Collection[str]) -> str:
+    """A question that names the one of `known` values that was meant, or ""; of a truth value the
+    one that means no."""
+    if not isinstance(found, str):
+        return "did you mean 'none'?" if found is False and "none" in known else ""
     ours = VALUES.get(found.lower())
     return f"did you mean {ours!r}?" if ours in known else did_you_mean(found, known)
