@@ -126,7 +126,8 @@ def test_layers_are_lowered_to_what_is_fastest_in_8_bits() -> None:
 
     assert operators("lstm", 64) == {"LSTM"}
     assert operators("lstm", 128) == {"DynamicQuantizeLSTM"}
-    assert operators("lstm_peephole", 256) == {"DynamicQuantizeMatMul"}
+    assert operators("lstm_peephole", 128) == {"DynamicQuantizeLSTM"}
+    assert operators("lstm_coupled", 128) == {"DynamicQuantizeLSTM"}
     assert operators("rnn", 32) == {"RNN"}
     assert operators("rnn", 128) == set()  # a Scan, whose products are of float32
     assert operators("rnn", 256) == {"DynamicQuantizeMatMul"}
@@ -134,14 +135,27 @@ def test_layers_are_lowered_to_what_is_fastest_in_8_bits() -> None:
     assert operators("gru", 256) == {"DynamicQuantizeMatMul"}
 
 
-@pytest.mark.parametrize("direction", ["forward", "bidirectional"])
-def test_a_whole_layer_in_8_bits_knows_where_rows_end(direction: Direction) -> None:
+@pytest.mark.parametrize(
+    ("cell", "direction"),
+    [
+        ("lstm", "forward"),
+        ("lstm", "bidirectional"),
+        ("lstm_peephole", "bidirectional"),
+        ("lstm_coupled", "forward"),
+    ],
+)
+def test_a_whole_layer_in_8_bits_knows_where_rows_end(cell: str, direction: Direction) -> None:
     """Its operator is told no lengths: rows of all lengths, the same at each call."""
-    plan, facts = frames_plan("lstm", direction, units=128), frames_facts()
+    plan, facts = frames_plan(cell, direction, units=128), frames_facts()
     weights = {name: 0.2 * value for name, value in random_weights(plan).items()}
     whole = Session(to_onnx(plan, facts, weights).SerializeToString())
     made = in_few_bits(to_onnx(plan, facts, weights, narrow=True), plan, "int8")
-    assert any(node.op_type == "DynamicQuantizeLSTM" for node in made.model.graph.node)
+    values = {each.name: each for each in made.model.graph.initializer}
+    layers_of = [n for n in made.model.graph.node if n.op_type == "DynamicQuantizeLSTM"]
+    assert len(layers_of) == (2 if direction == "bidirectional" else 1)
+    for node in layers_of:  # in onnxruntime 1.17 to 1.23 fewer numbers for 0 are refused
+        scale, *zeros = (list(values[node.input[place]].dims) for place in (10, 9, 11))
+        assert scale == [1] and zeros == [[1, 4 * 128]] * 2
     small = Session(made.model.SerializeToString())
     for probe in probes(plan, facts, seeds=1):
         expected, found, again = (each.run(probe.feeds) for each in (whole, small, small))
@@ -177,6 +191,22 @@ def test_numbers_that_are_multiplied_have_seven_bits() -> None:
         ]
         assert numbers and set(numbers) == {most}
     assert 2 * 63 * 255 < 2**15 <= 2 * 65 * 255
+
+
+def test_matrices_of_steps_have_one_scale_others_one_for_each_column() -> None:
+    """As `benchmarks/step_in_8_bits.py` measures."""
+    plan = frames_plan("mgu", units=8)
+    small = in_few_bits(
+        to_onnx(plan, frames_facts(), _weights(plan)), plan, "int8", least=ALL_MULTIPLIED
+    )
+    scales = {
+        tensor.name: list(tensor.dims)
+        for tensor in small.model.graph.initializer
+        if tensor.name.endswith(".scale") and tensor.name.startswith("layers.0.")
+    }
+    assert {name.split(".")[3][0] for name in scales} == {"W", "U"}
+    for name, dims in scales.items():
+        assert dims == ([1] if name.split(".")[3].startswith("U_") else [8])
 
 
 def test_quantized_numbers_are_within_half_a_scale() -> None:

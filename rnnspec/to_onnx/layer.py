@@ -9,6 +9,7 @@ from rnnspec.to_onnx.masked import keeps_cell_state, lower_masked
 from rnnspec.to_onnx.native import NATIVE, lower_native, native_match
 from rnnspec.to_onnx.recurrent import lower_scan
 
+IN_8_BITS = ("lstm", "lstm_peephole", "lstm_coupled")
 UNITS_IN_8_BITS = 128
 """From how many units on an LSTM in 8 bits is faster (`benchmarks/small_files.py`)."""
 
@@ -39,7 +40,7 @@ def has_form_in_8_bits(node: Recurrent, demand: Demand, step: bool = False) -> b
     single steps, where each row has one.
     """
     match = identify(node.answering_cell)
-    if match is None or match.pattern != "lstm" or node.units < UNITS_IN_8_BITS:
+    if match is None or match.pattern not in IN_8_BITS or node.units < UNITS_IN_8_BITS:
         return False
     return step or not keeps_cell_state(node, match, demand.final_states)
 
