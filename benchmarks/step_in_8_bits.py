@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 STEPS, MOST = 50, 63
-Arrays = dict[str, NDArray[Any]]
+Arrays = dict[str, Any]
 
 
 def op(kind: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> NodeProto:
