@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.plan.nodes import ForecastOutput
+from rnnspec.plan.nodes import ForecastOutput, FramesOutput
 from rnnspec.plan.nodes.quantiles import ends
 from rnnspec.reference.quantiles import quantile
 
@@ -13,6 +13,23 @@ Array = NDArray[np.float64]
 
 LEVEL = 0.8
 """The share of true values that the interval should hold, where the spec names none."""
+
+
+def interval_of_frames(node: FramesOutput, parameters: Array) -> tuple[str, Array, Array] | None:
+    """The same of frames `[U, width]` that a decoder wrote, with parameters `[U, laws K]`: of each
+    step after the answers before it; of paths the lowest and the highest quantile over them."""
+    law = node.answered
+    if law.name == "point" or (law.name == "quantiles" and len(law.quantiles) < 2):
+        return None
+    many = node.width if law.name == "quantiles" else node.laws
+    laws = parameters.reshape(len(parameters), many, law.size)
+    if law.name == "quantiles":
+        level, bounds = law.quantiles[-1] - law.quantiles[0], (laws[..., 0], laws[..., -1])
+    else:
+        level = LEVEL
+        low, high = (quantile(law, laws, share) for share in ends([level]))
+        bounds = (low.reshape(len(laws), node.width), high.reshape(len(laws), node.width))
+    return f"{100 * level:.6g} % band", *bounds
 
 
 def interval_of(node: ForecastOutput, parameters: Array) -> tuple[str, Array, Array] | None:

@@ -48,7 +48,7 @@ def compare_frames(node: FramesOutput, facts: Facts, answers: FramesAnswers) -> 
     own = np.arange(got[0].shape[1]) < lengths[2][:, np.newaxis]
     if got[0][~own].any():
         raise ExportError(f"{node.column}: the exported file answers past the end; {DEFECT}")
-    ties = _ties(node, answers, lengths)
+    ties = ties_of_ends(node, answers, lengths)
     both = np.minimum.reduce(lengths)
     parts = [(expected.values, precise.values, got[0], True)]
     if expected.parameters is not None and precise.parameters is not None:
@@ -94,7 +94,7 @@ def _compared(
     return float(differences.max(initial=0.0)), float(rounding.max(initial=0.0))
 
 
-def _ties(node: FramesOutput, answers: FramesAnswers, lengths: Sequence[Array]) -> int:
+def ties_of_ends(node: FramesOutput, answers: FramesAnswers, lengths: Sequence[Array]) -> int:
     """How many rows end elsewhere than the module's. Raises ExportError where that is no tie."""
     expected, precise, got = lengths
     differing = np.flatnonzero((expected != got) | (precise != got))

@@ -103,9 +103,10 @@ def _units_of_logs(
 
 
 def units_of_draws(
-    node: ForecastOutput, facts: Facts, drawn: Array, moments: Array | None
+    node: ForecastOutput | FramesOutput, facts: Facts, drawn: Array, moments: Array | None
 ) -> Array:
-    """What differences of draws `[B, S, H]` are measured in: as of numbers that are answered."""
+    """What differences of draws `[B, S, H]`, of frames `[B, S, U, width]`, are measured in: as of
+    numbers that are answered."""
     values = node.law.traits.values
     if values == "shares":
         return np.ones_like(drawn)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rnnspec.errors import ExportError
 from rnnspec.export.compare import ALLOWED, Answers, Figures, compare
+from rnnspec.export.frame_paths import compare_drawn_frames
 from rnnspec.export.frames import FramesAnswers, compare_frames
 from rnnspec.export.intervals import compare_intervals
 from rnnspec.export.paths import PathAnswers, compare_paths
@@ -154,6 +155,13 @@ class _Compared:
         if isinstance(node, ChainOutput):
             assert isinstance(one, Paths) and isinstance(other, Paths)
             return _paths(exact, node, facts, probe, one, other, got)
+        if isinstance(node, ForecastOutput | FramesOutput) and node.paths:
+            given, precise = (inputs_of(each, probe.batch) for each in (model, exact))
+            seeds = torch.from_numpy(probe.seeds)
+            drawn = Asked(model, exact, given, precise, seeds)
+            if isinstance(node, ForecastOutput):
+                return compare_sampled(drawn, node, facts, got)
+            return compare_drawn_frames(drawn, node, facts, got)
         if isinstance(node, FramesOutput):
             assert isinstance(one, Frames) and isinstance(other, Frames)
             told = [got[name] for name in output_names(model.plan, node, self.ids)]
@@ -162,10 +170,6 @@ class _Compared:
             assert isinstance(one, Positions) and isinstance(other, Positions)
             told = [got[name] for name in output_names(model.plan, node, self.ids)]
             return compare_positions(node, probe.lengths, one, other, told)
-        if isinstance(node, ForecastOutput) and node.paths:
-            given, precise = (inputs_of(each, probe.batch) for each in (model, exact))
-            seeds = torch.from_numpy(probe.seeds)
-            return compare_sampled(Asked(model, exact, given, precise, seeds), node, facts, got)
         assert isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor)
         moments = exact.moments(node.column, inputs_of(exact, probe.batch))
         answers = Answers(

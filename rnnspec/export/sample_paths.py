@@ -15,16 +15,14 @@ import torch
 from numpy.typing import NDArray
 
 from rnnspec.errors import ExportError
-from rnnspec.export.compare import ALLOWED, DEFECT, LOST, ROUNDED, Figures, check
+from rnnspec.export.compare import ALLOWED, DEFECT, ROUNDED, Figures, check
+from rnnspec.export.draws import Array, compare_draws
 from rnnspec.export.laws import units_of_draws
 from rnnspec.plan import Facts
 from rnnspec.plan.names import output_names
 from rnnspec.plan.nodes import ForecastOutput
 from rnnspec.to_torch import Model
 
-Array = NDArray[np.float64]
-NEAR = 1e-4
-"""A count whose uniform draw is so near to that of the one beside it is a tie."""
 Inputs = Mapping[str, tuple[torch.Tensor, torch.Tensor]]
 
 
@@ -51,25 +49,21 @@ def compare_sampled(
         for each in plan.outputs
         if isinstance(each, ForecastOutput) and each.paths
     }
-    one = asked.model.paths(asked.inputs, asked.seeds, given)[column].double().numpy()
-    precise = asked.exact.paths(asked.precise, asked.seeds, given)[column].numpy()
-    if not np.isfinite(one).all():
-        raise ExportError(f"{column}: {LOST.format(one[~np.isfinite(one)][0])}")
     told = given[column].numpy()
     moments = asked.exact.moments(column, asked.precise)
     unit = units_of_draws(node, facts, told, None if moments is None else moments.numpy())
     if not node.double:
         unit = unit + ROUNDED * np.abs(told)
-    differences, rounding = np.abs(told - one) / unit, np.abs(one - precise) / unit
-    ties = 0
-    if node.law.traits.values == "counts":
-        low, high = (
-            asked.exact.paths(asked.precise, asked.seeds, given, shift)[column].numpy()
-            for shift in (-NEAR, NEAR)
-        )
-        near = (told >= low) & (told <= high)
-        ties = int((near & (told != one)).sum())
-        differences, rounding = np.where(near, 0, differences), np.where(near, 0, rounding)
+
+    def one(shift: float) -> Array:
+        found = asked.model.paths(asked.inputs, asked.seeds, given, shift)[column]
+        return np.asarray(found.double().numpy())
+
+    def precise(shift: float) -> Array:
+        found = asked.exact.paths(asked.precise, asked.seeds, given, shift)[column]
+        return np.asarray(found.double().numpy())
+
+    differences, rounding, ties = compare_draws(node, told, unit, one, precise)
     check(node, differences, rounding.max(axis=(1, 2), keepdims=True, initial=0.0))
     _check_quantiles(asked, node, told, unit, got)
     return Figures(float(differences.max(initial=0.0)), float(rounding.max(initial=0.0)), ties)

@@ -149,8 +149,10 @@ def _ahead(node: nodes.ForecastOutput, name: str, ids: bool, attention: bool) ->
 
 def _with_lengths(node: nodes.FramesOutput, name: str, ids: bool, attention: bool) -> Names:
     errors = (f"{name}.errors", f"{name}.scores") if node.read else ()
-    parts = (f"{name}.{part.name}" for part in node.law.parts)
-    return (name, f"{name}.lengths", *errors, *parts)
+    parts = (f"{name}.{part.name}" for part in node.answered.parts)
+    paths = (f"{name}.paths",) if node.paths else ()
+    own = (f"{name}.paths.lengths",) if node.paths and node.length == "learned" else ()
+    return (name, f"{name}.lengths", *errors, *parts, *paths, *own)
 
 
 def _with_count(node: nodes.PointerOutput, name: str, ids: bool, attention: bool) -> Names:

@@ -9,6 +9,7 @@ from rnnspec.plan.kinds import INPUT_TRAITS, OUTPUT_TRAITS
 from rnnspec.plan.nodes import (
     AudioInput,
     ForecastOutput,
+    FramesOutput,
     Input,
     NumericOutput,
     Output,
@@ -100,7 +101,7 @@ def later_name(plan: Plan, node: Output) -> str:
 
 def draws(node: Output) -> bool:
     """Whether an answer, or some of it, is drawn at random, with the row's own seed."""
-    if isinstance(node, ForecastOutput) and node.paths:
+    if isinstance(node, ForecastOutput | FramesOutput) and node.paths:
         return True
     if isinstance(node, NumericOutput | ForecastOutput):
         return node.samples > 0

@@ -10,6 +10,7 @@ from rnnspec.plan.facts import Facts, NumericFacts
 from rnnspec.plan.nodes import FramesInput, FramesOutput, Node
 from rnnspec.plan.resolve_outputs import law_of
 from rnnspec.spec import decoder as kinds
+from rnnspec.spec.distributions import paths_of
 from rnnspec.spec.search import TimesInput
 
 
@@ -21,7 +22,7 @@ def frames_output(
     known, column = facts.outputs[target.column], target.column
     assert isinstance(known, NumericFacts) and spec.decoder is not None
     scaled = target.scale == "standard" and target.distribution.name != "beta"
-    law = law_of(target.distribution, column, known.width)
+    law, paths = law_of(target.distribution, column, known.width), paths_of(target.paths)
     read = (n.name for n in nodes if isinstance(n, FramesInput) and n.column == column)
     plain = FramesOutput(
         f"output.{column}",
@@ -34,9 +35,10 @@ def frames_output(
         reverse=spec.decoder.reverse,
         read=next(read, ""),
         distribution=law.name,
-        quantiles=law.quantiles,
+        quantiles=law.quantiles if paths is None else paths.quantiles,
         components=law.components,
         correlated=law.correlated,
+        paths=0 if paths is None else paths.samples,
     )
     return _with_length(plain, spec.decoder, known)
 

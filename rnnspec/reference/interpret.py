@@ -165,7 +165,7 @@ def _answer(plan: Plan, weights: Arrays, row: Row, seed: int) -> dict[str, Any]:
                 raw = raw_forecast(plan, out, weights, values)
                 found[out.column] = forecast_of(out, weights, values, raw)
             case nodes.FramesOutput():
-                found[out.column] = written(Writer(plan, out, weights, values, row))
+                found[out.column] = written(Writer(plan, out, weights, values, row), seed)
             case nodes.ChainOutput():
                 found[out.column] = path_of(chain_of(out, weights, values[out.source]))
             case nodes.ClassOutput() | nodes.LabelsOutput() | nodes.NumericOutput():

@@ -465,7 +465,8 @@ def _sequence(plan: Plan, node: nodes.FramesOutput, facts: Facts, ids: bool) -> 
         node.width,
         name=_name(plan, node),
         quantiles=node.quantiles,
-        parts=(*errors, *(part.name for part in node.law.parts)),
+        parts=(*errors, *(part.name for part in node.answered.parts)),
+        drawn=draws(node),
         double=node.double,
     )
 

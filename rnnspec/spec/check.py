@@ -29,6 +29,7 @@ from rnnspec.spec import (
     check_losses,
     check_names,
     check_nested,
+    check_paths,
     check_pictures,
     check_positions,
     check_sources,
@@ -344,7 +345,8 @@ CHECKS: tuple[Check, ...] = (
     Check(check_forecast.logarithms_are_of_forecasts, (*_INPUT, *_OUTPUT, check_data.SERIES)),
     Check(check_forecast.residuals_have_a_season, (*_INPUT, *_OUTPUT, check_data.SERIES)),
     Check(check_forecast.lags_are_of_forecasts, (*_INPUT, *_OUTPUT)),
-    Check(check_forecast.paths_have_a_density, (*_OUTPUT, _DECODER)),
+    Check(check_paths.paths_have_a_density, (*_OUTPUT, _DECODER)),
+    Check(check_paths.forecasts_are_drawn_together, (*_OUTPUT, _DECODER)),
     Check(check_calendar.calendars_read_times, (*_INPUT, *_OUTPUT, check_data.SERIES)),
     Check(check_categories.categories_are_of_series, (*_INPUT, *_OUTPUT)),
     Check(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from rnnspec.spec.base import Loc
-from rnnspec.spec.check_data import quantiles_rise
-from rnnspec.spec.distributions import SamplePaths, paths_of
 from rnnspec.spec.explain import Finding
 from rnnspec.spec.inputs import SeriesInput
 from rnnspec.spec.outputs import ForecastOutput
@@ -50,57 +48,6 @@ def lags_are_of_forecasts(spec: Spec) -> Iterator[Finding]:
             message = "lags are read before the history of a forecast, and none is answered"
             hint = "remove it, or answer with {as: forecast, horizon: 24}"
             yield Finding((*path, "lags"), message, hint)
-
-
-def paths_have_a_density(spec: Spec) -> Iterator[Finding]:
-    """Paths are drawn step by step, of all forecasts of a decoder together."""
-    ahead = [
-        (path, each) for path, each in spec.data.located_outputs if isinstance(each, ForecastOutput)
-    ]
-    drawn = [each for _, each in ahead if each.paths is not None]
-    for path, output in ahead:
-        at, paths = (*path, "paths"), paths_of(output.paths)
-        if paths is None:
-            if drawn and spec.decoder is not None:
-                message = f"the paths of {drawn[0].column!r} are drawn of all forecasts together"
-                samples = _samples(drawn[0])
-                yield Finding(path, message, f"write 'paths: {samples}' here too", key=True)
-            continue
-        if spec.decoder is None:
-            message = "are drawn step by step, and without a decoder all steps are answered at once"
-            hint = "add 'decoder: {layers: [{cell: gru, units: 64}]}'"
-            yield Finding(at, message, hint, key=True)
-        elif output.distribution.name in ("point", "quantiles"):
-            message = f"are drawn from a density, and '{output.distribution.name}' has none"
-            hint = "write 'distribution: gaussian', or another one with a density"
-            yield Finding(at, message, hint, key=True)
-        elif spec.decoder.feedback == "none":
-            message = "are read step by step, and with 'feedback: none' the decoder reads nothing"
-            yield Finding(at, message, "remove 'feedback: none' from the decoder", key=True)
-        elif output.intervals:
-            message = "are intervals of each step by itself, and paths have quantiles of their own"
-            levels = ", ".join(f"{each:g}" for each in _ends(output.intervals))
-            hint = f"remove it, and write 'paths: {{quantiles: [{levels}]}}'"
-            yield Finding((*path, "intervals"), message, hint, key=True)
-        elif paths.samples != _samples(drawn[0]):
-            message = (
-                f"{drawn[0].column!r} has {_samples(drawn[0])} paths, drawn together with these"
-            )
-            yield Finding(at, message, f"draw {_samples(drawn[0])} here too")
-        if isinstance(output.paths, SamplePaths):
-            yield from quantiles_rise((*at, "quantiles"), paths.quantiles)
-
-
-def _ends(intervals: Sequence[float]) -> list[float]:
-    """The probabilities of the bounds of intervals, and the median's."""
-    ends = {round(0.5 + side * level / 2, 6) for level in intervals for side in (-1, 1)}
-    return sorted({0.5, *ends})
-
-
-def _samples(output: ForecastOutput) -> int:
-    paths = paths_of(output.paths)
-    assert paths is not None
-    return paths.samples
 
 
 def logarithms_are_of_forecasts(spec: Spec) -> Iterator[Finding]:

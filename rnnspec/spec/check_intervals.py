@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from rnnspec.spec.base import Loc
+from rnnspec.spec.check_paths import ends_of
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.metrics import answers_numbers
-from rnnspec.spec.outputs import Distributed, ForecastOutput, NextOutput
+from rnnspec.spec.outputs import Distributed, ForecastOutput, FramesOutput, NextOutput
 from rnnspec.spec.spec import Spec
 
 
@@ -19,20 +20,14 @@ def intervals_have_a_distribution(spec: Spec) -> Iterator[Finding]:
             continue
         at = (*path, "intervals")
         if output is spec.written_frames:
-            yield from _of_written(at, output)
+            yield from _of_written(spec, at, output)
             continue
         match output.distribution.name:
             case "point":
                 yield from _of_point(spec, at, output)
             case "quantiles":
-                ends = {
-                    round(0.5 + side * level / 2, 6)
-                    for level in output.intervals
-                    for side in (-1, 1)
-                }
-                wanted = ", ".join(f"{each:g}" for each in sorted({0.5, *ends}))
                 message = "quantiles are the bounds themselves"
-                hint = f"remove it, and write 'quantiles: [{wanted}]'"
+                hint = f"remove it, and write 'quantiles: [{ends_of(output.intervals)}]'"
                 yield Finding(at, message, hint, key=True)
         for number, (before, after) in enumerate(pairwise(output.intervals), start=1):
             if after <= before:
@@ -49,7 +44,7 @@ def draws_have_a_distribution(spec: Spec) -> Iterator[Finding]:
             continue
         at = (*path, "samples")
         if output is spec.written_frames:
-            yield from _of_written(at, output)
+            yield from _of_written(spec, at, output)
         elif output.distribution.name == "point":
             yield from _of_point(spec, at, output)
         elif output.distribution.name == "quantiles":
@@ -71,14 +66,28 @@ def _of_paths(spec: Spec, output: ForecastOutput) -> str:
     return f"write 'paths: {max(2, output.samples or 0)}' in its place, or leave out the decoder"
 
 
-def _of_written(at: Loc, output: Distributed) -> Iterator[Finding]:
-    """Frames that a decoder writes have the parameters of their distribution alone beside them."""
+def _of_written(spec: Spec, at: Loc, output: Distributed) -> Iterator[Finding]:
+    """Frames that a decoder writes have the parameters of their distribution alone beside them, or
+    paths."""
+    assert isinstance(output, FramesOutput)
     if output.distribution.name == "point":
         yield no_effect(at, "with frames that a decoder writes, and answers as points")
         return
-    what = "bounds" if at[-1] == "intervals" else "draws"
+    of_bounds = at[-1] == "intervals"
+    if output.paths is not None and of_bounds:
+        return  # told where the paths are checked
+    what = "bounds" if of_bounds else "draws"
     message = f"the decoder reads its own answers, and {what} would be of each step alone"
-    yield Finding(at, message, "remove it; the file answers the parameters of each step", key=True)
+    hint = "remove it; the file answers the parameters of each step"
+    feedback = spec.decoder is not None and spec.decoder.feedback != "none"
+    if output.paths is not None:
+        hint = "remove it; the file answers the paths too"
+    elif feedback and output.distribution.name != "quantiles":
+        paths = f"{max(2, output.samples or 0)}"
+        if of_bounds:
+            paths = f"{{quantiles: [{ends_of(output.intervals)}]}}"
+        hint = f"write 'paths: {paths}' in its place"
+    yield Finding(at, message, hint, key=True)
 
 
 def _of_point(spec: Spec, at: Loc, output: Distributed) -> Iterator[Finding]:

@@ -28,6 +28,7 @@ from rnnspec.spec.nested import NestedInput
 from rnnspec.spec.outputs import (
     Distributed,
     ForecastOutput,
+    FramesOutput,
     NextOutput,
     Output,
     PointedOutput,
@@ -78,7 +79,7 @@ def _drawn(spec: Spec) -> Iterator[Loc]:
     for path, output in spec.data.located_targets:
         if isinstance(output, Distributed) and output.samples:
             yield (*path, "samples")
-        if isinstance(output, ForecastOutput) and output.paths is not None:
+        if isinstance(output, ForecastOutput | FramesOutput) and output.paths is not None:
             yield (*path, "paths")
 
 
@@ -113,7 +114,12 @@ def _outputs(spec: Spec, output: Output, ids: bool) -> Iterator[str]:
         yield from (name, f"{name}.lengths")
         if spec.data.input_of(output) is not None:
             yield from (f"{name}.errors", f"{name}.scores")
-        yield from (f"{name}.{part}" for part in parts_of(distribution_of(output)))
+        if output.paths is not None:
+            yield from (f"{name}.quantiles", f"{name}.paths")
+            learned = spec.decoder is not None and spec.decoder.length == "learned"
+            yield from (f"{name}.paths.lengths",) if learned else ()
+        else:
+            yield from (f"{name}.{part}" for part in parts_of(distribution_of(output)))
     elif isinstance(output, ForecastOutput) and output.paths is not None:
         yield from (name, f"{name}.quantiles", f"{name}.paths")
     elif isinstance(output, ForecastOutput) or answers_numbers(spec, output):

@@ -338,6 +338,7 @@ class FramesOutput(OfColumn):
     distribution: Answered = POINT
     intervals: Intervals = ()
     samples: Samples = None
+    paths: Paths = None
     anomaly: Text | None = Field(
         default=None,
         description="Column of 0 and 1 that says which rows are anomalous, where an input is "

@@ -14,6 +14,7 @@ from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.distributions import doc_of
 from rnnspec.to_onnx.emitter import BOOL, DOUBLE, FLOAT, INT64, Emitter, Extent
 from rnnspec.to_onnx.feedback import FedScaling, fed_frame, fed_scaling
+from rnnspec.to_onnx.frame_paths import PATH_STEPS, Paths, lower_drawn, quantiles_of, stopping
 from rnnspec.to_onnx.loop import Loop
 from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, Vector
 from rnnspec.to_onnx.numbers import UNITS, centre_and_scale, frames_given, input_type, scaled_type
@@ -35,6 +36,8 @@ def lower_written_frames(low: Lowering, node: FramesOutput) -> Vector:
     """`<name>` `[B, U, width]` in the units of the data, 0 past `<name>.lengths` int64 `[B]`; of a
     reconstruction `<name>.errors` `[B, U]` and `<name>.scores` `[B]`; then the parameters of the
     distribution."""
+    if node.paths:
+        return _drawn(low, node)
     emit, name = low.emit, node.name
     decoder = low.plan.node(node.source)
     assert isinstance(decoder, Decoder), f"{name} reads no decoder"
@@ -61,14 +64,85 @@ def lower_written_frames(low: Lowering, node: FramesOutput) -> Vector:
     lengths = emit.op("Identity", [found.lengths], f"{name}.count")
     emit.output(lengths, next(told), INT64, [BATCH], "number of frames")
     if node.read:
-        errors, scores = _errors(low, node, steps, own)
-        unit = "in units of the deviation" if node.scaled else UNITS
-        doc = f"mean of the squared differences from the input, {unit}"
-        emit.output(errors, next(told), FLOAT, [BATCH, ANSWER], f"{doc}, of each step")
-        emit.output(scores, next(told), FLOAT, [BATCH], f"{doc}, of the row")
+        _tell_errors(low, node, steps, own, next(told), next(told))
     for (part, values, wide), title in zip(parts, told, strict=True):
         emit.output(values, title, kind, wide, f"{doc_of(node.law, part)}; 0 past the length")
     return Vector(value)
+
+
+def _drawn(low: Lowering, node: FramesOutput) -> Vector:
+    """As frames that are written, of paths that are drawn the median; `<name>.quantiles`
+    `[B, U, width, Q]`, `<name>.paths` `[B, S, U', width]` and, of a learned length,
+    `<name>.paths.lengths` `[B, S]`."""
+    emit, name = low.emit, node.name
+    decoder = low.plan.node(node.source)
+    assert isinstance(decoder, Decoder), f"{name} reads no decoder"
+    rows, learned = rows_of(low, decoder), node.length == "learned"
+    most = _most(low, node, rows)[0] if learned else _lengths(low, node, rows)
+    paths = lower_drawn(low, node, most)
+    lengths = _median_length(emit, node, paths) if learned else most
+    levels = quantiles_of(emit, node, paths)
+    levels = trimmed(
+        emit, emit.transpose(levels, [1, 0, 2, 3], f"{name}.levels"), lengths, f"{name}.trimmed"
+    )
+    own = _own(emit, _Written(levels, lengths), name)
+    own_of_each, zero = emit.unsqueeze(own, 3, f"{name}.own.each"), emit.number(0.0, DOUBLE)
+    levels = emit.op("Where", [own_of_each, levels, zero], f"{name}.levels.or_zero")
+    kind, told = DOUBLE if node.double else FLOAT, iter(output_names(low.plan, node, low.ids))
+    quantiles = emit.cast(levels, DOUBLE, kind, f"{name}.levels.told")
+    quantiles = emit.transpose(quantiles, [1, 0, 2, 3], f"{name}.quantiles.by_row")
+    middle = emit.integer(node.answered.middle)
+    value = emit.op("Gather", [quantiles, middle], f"{name}.median", axis=3)
+    extents: list[Extent] = [BATCH, ANSWER, node.width]
+    doc = f"the median of {node.paths} paths of frames {UNITS}; 0 past the length"
+    emit.output(value, next(told), kind, extents, doc)
+    count = emit.op("Identity", [lengths], f"{name}.count")
+    emit.output(count, next(told), INT64, [BATCH], "number of frames")
+    if node.read:
+        at_median = emit.op("Gather", [levels, middle], f"{name}.middle", axis=3)
+        scaled = _to_scale(low, node, at_median)
+        _tell_errors(low, node, scaled, own, next(told), next(told))
+    shares = ", ".join(f"{level:g}" for level in node.quantiles)
+    doc = f"quantiles over the paths that have the step, {shares}, {UNITS}; 0 past the length"
+    emit.output(quantiles, next(told), kind, [*extents, len(node.quantiles)], doc)
+    frames = emit.cast(paths.frames, DOUBLE, kind, f"{name}.paths.told")
+    steps = PATH_STEPS if learned else ANSWER
+    wide: list[Extent] = [BATCH, node.paths, steps, node.width]
+    emit.output(frames, next(told), kind, wide, f"paths of frames {UNITS}; 0 past the length")
+    if learned:
+        ends = emit.op("Identity", [paths.lengths], f"{name}.paths.count")
+        emit.output(ends, next(told), INT64, [BATCH, node.paths], "number of frames of each path")
+    return Vector(value)
+
+
+def _median_length(emit: Emitter, node: FramesOutput, paths: Paths) -> str:
+    """The frames of the median path of each row, int64 `[B]`."""
+    name, count = f"{node.name}.lengths", emit.integers(node.paths)
+    names = [f"{name}.rising", f"{name}.order"]
+    rising = emit.ops("TopK", [paths.lengths, count], names, axis=-1, largest=0, sorted=1)[0]
+    middle = emit.integer((node.paths - 1) // 2)
+    return emit.op("Gather", [rising, middle], name, axis=1)
+
+
+def _to_scale(low: Lowering, node: FramesOutput, steps: str) -> str:
+    """Frames in the units of the data, float64, as floats scaled as frames are fed back."""
+    emit, name = low.emit, f"{node.name}.middle"
+    if found := centre_and_scale(low, node):
+        centre, scale = (emit.cast(v, scaled_type(node), DOUBLE, f"{v}.exact") for v in found)
+        steps = emit.op("Sub", [steps, centre], f"{name}.centred")
+        steps = emit.op("Div", [steps, scale], f"{name}.scaled")
+    return emit.cast(steps, DOUBLE, FLOAT, f"{name}.float")
+
+
+def _tell_errors(
+    low: Lowering, node: FramesOutput, steps: str, own: str, of_steps: str, of_rows: str
+) -> None:
+    """The errors of scaled frames `[U, B, width]` as outputs of these names."""
+    errors, scores = _errors(low, node, steps, own)
+    unit = "in units of the deviation" if node.scaled else UNITS
+    doc = f"mean of the squared differences from the input, {unit}"
+    low.emit.output(errors, of_steps, FLOAT, [BATCH, ANSWER], f"{doc}, of each step")
+    low.emit.output(scores, of_rows, FLOAT, [BATCH], f"{doc}, of the row")
 
 
 _Part = tuple[Parameter, str, list[Extent]]
@@ -154,9 +228,7 @@ def _lengths(low: Lowering, node: FramesOutput, rows: Rows) -> str:
 def _until_stopped(low: Lowering, node: FramesOutput, body: Body, scaling: FedScaling) -> _Written:
     """Step by step until the last raw number of each row says stop, or its limit is reached."""
     emit, name, rows = low.emit, node.name, body.rows
-    limits = limits_of(low, name, node)
-    most = limits.rows or emit.op("Expand", [limits.trips, rows.batch], f"{name}.most")
-    trips = emit.op("Max", [limits.trips, emit.integer(1)], f"{name}.trips")
+    most, trips = _most(low, node, rows)
     loop = Loop(emit, f"{name}.writing")
     zero = emit.integer(0)
     none = emit.op("Expand", [zero, rows.batch], f"{name}.none")
@@ -171,23 +243,18 @@ def _until_stopped(low: Lowering, node: FramesOutput, body: Body, scaling: FedSc
     names = [f"{name}.frame", f"{name}.stop"]
     frame, stop = inner.ops("Split", [step.logits, sizes], names, axis=1)
     flat = inner.squeeze(stop, 1, f"{name}.stop.flat")
-    stopped = inner.op("Greater", [flat, inner.number(0.0)], f"{name}.stopped")
-    if node.least:
-        late = inner.op("GreaterOrEqual", [loop.step, inner.integer(node.least)], f"{name}.late")
-        stopped = inner.op("And", [stopped, late], f"{name}.stop_late")
-    writes = inner.op("Not", [stopped], f"{name}.not_stopped")
-    writes = inner.op("And", [active, writes], f"{name}.writes")
-    more = inner.op("Cast", [writes], f"{name}.more", to=INT64)
-    after = inner.op("Add", [count, more], f"{name}.count.after")
-    below = inner.op("Less", [after, most], f"{name}.below")
-    goes_on = inner.op("And", [writes, below], f"{name}.goes_on")
-    flags = inner.op("Cast", [goes_on], f"{name}.flags", to=INT64)
-    any_row = inner.op("ReduceMax", [flags], f"{name}.any", keepdims=0)
-    going = inner.op("Cast", [any_row], f"{name}.going", to=BOOL)
+    after, goes_on, going = stopping(loop, node, flat, count, active, most)
     states = [after, goes_on, *_next_fed(inner, node, body, frame, scaling), *step.states]
     extents: list[Extent] = [BATCH, node.raw]
     (lengths, *_), (frames,) = loop.close(trips, going, states, [(frame, FLOAT, extents)])
     return _Written(trimmed(emit, frames, lengths, f"{name}.cut"), lengths)
+
+
+def _most(low: Lowering, node: FramesOutput, rows: Rows) -> tuple[str, str]:
+    """The most frames of each row, int64 `[B]`, and of all, at least 1."""
+    emit, name, limits = low.emit, node.name, limits_of(low, node.name, node)
+    most = limits.rows or emit.op("Expand", [limits.trips, rows.batch], f"{name}.most")
+    return most, emit.op("Max", [limits.trips, emit.integer(1)], f"{name}.trips")
 
 
 def _ordered(emit: Emitter, node: FramesOutput, found: _Written) -> str:

@@ -10,7 +10,23 @@ from torch import Tensor
 from rnnspec.plan import nodes
 from rnnspec.to_torch.decoder import Body
 from rnnspec.to_torch.decoder_stages import Reads
+from rnnspec.to_torch.distributions import parameters_of
 from rnnspec.to_torch.outputs import Distributed
+from rnnspec.to_torch.quantiles import draws
+
+
+@dataclass(frozen=True)
+class FramePaths:
+    """The paths of some rows.
+
+    `values` `[B, S, U, width]` in the units of the data and the order of the data, 0 past the
+    `lengths` `[B, S]`; U is at least 1. Of a learned length the raw numbers `stops` `[B, S, U']` of
+    all steps that were run.
+    """
+
+    values: Tensor
+    lengths: Tensor
+    stops: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -20,7 +36,8 @@ class Frames:
     `values` `[B, U, width]` in the units of the data, 0 past the `lengths` `[B]`; U is at least 1.
     Of a reconstruction the `errors` `[B, U]` of its steps and the `scores` `[B]` of its rows; of a
     learned length the raw numbers `stops` `[B, U']` of all steps that were run; of a distribution
-    its `parameters` `[B, U, raw]`, 0 past the lengths.
+    its `parameters` `[B, U, raw]`, 0 past the lengths. Of drawn `paths` these, and as parameters
+    the quantiles over them, `[B, U, width Q]`.
     """
 
     values: Tensor
@@ -29,6 +46,7 @@ class Frames:
     scores: Tensor | None = None
     stops: Tensor | None = None
     parameters: Tensor | None = None
+    paths: FramePaths | None = None
 
 
 class FramesOutput(Distributed):
@@ -51,6 +69,17 @@ class FramesOutput(Distributed):
             return self.narrow(self.expected(self.standard(raw).flatten(-2)))
         return self.scale(self.expected(self.answer(raw)))
 
+    def drawn(self, raw: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        """Draws by uniform ones `[R, laws, 1, J]`, of raw numbers `[R, raw]`: in the units of the
+        data, and scaled as frames are fed back, `[R, width]` each."""
+        if self.law.is_scaled:
+            fed = draws(self.law, self.standard(raw), uniform).flatten(1).to(raw.dtype)
+            found = self.unscale(fed)
+            return found if self.node.double else found.to(raw.dtype), fed
+        parameters = parameters_of(self.law, self.laws(raw), *self.units(raw))
+        found = draws(self.law, parameters, uniform).flatten(1)
+        return found, self.scale(found).to(raw.dtype)
+
     def ordered(self, steps: Tensor, lengths: Tensor) -> Tensor:
         """Steps `[B, U, ...]` of rows of these lengths from the order of the data to that of
         writing, or back."""
@@ -64,6 +93,15 @@ class FramesOutput(Distributed):
     def true_steps(self, truth: Tensor, lengths: Tensor) -> Tensor:
         """Targets `[B, U, width]` scaled and in the order of writing; NaN where one is missing."""
         return self.ordered(self.scale(truth), lengths)
+
+    def errors(self, scaled: Tensor, given: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
+        """The errors `[B, U]` and the scores `[B]` of scaled frames that are to be those `given`,
+        `[B, U, width]` in the units of the data; `own` `[B, U]` says which are a row's own."""
+        true = self.scale(given)
+        known = ~true.isnan() & own[..., None]
+        squares = torch.where(known, (scaled - true).square(), 0.0)
+        of_steps, of_rows = known.sum(2).clamp(min=1), known.sum((1, 2)).clamp(min=1)
+        return squares.sum(2) / of_steps, squares.sum((1, 2)) / of_rows
 
     def stop_targets(self, lengths: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """Of a learned length 1 at the step after the last frame, else 0, `[B, steps]`, and which
@@ -138,12 +176,7 @@ def write(
     told = None if output.law.name == "point" else answers.masked_fill(~own[..., None], 0.0)
     if given is None:
         return Frames(values, lengths, stops=stops, parameters=told)
-    scaled = output.fed(found)
-    true = output.scale(given[:, :longest])
-    known = ~true.isnan() & own[..., None]
-    squares = torch.where(known, (scaled - true).square(), 0.0)
-    of_steps, of_rows = known.sum(2).clamp(min=1), known.sum((1, 2)).clamp(min=1)
-    errors, scores = squares.sum(2) / of_steps, squares.sum((1, 2)) / of_rows
+    errors, scores = output.errors(output.fed(found), given[:, :longest], own)
     return Frames(values, lengths, errors, scores, stops, told)
 
 

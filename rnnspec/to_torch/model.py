@@ -20,7 +20,15 @@ from rnnspec.to_torch.activity import activity, penalized
 from rnnspec.to_torch.chain import ChainOutput, Paths
 from rnnspec.to_torch.convolution import Conv
 from rnnspec.to_torch.decoder import Body
-from rnnspec.to_torch.frames import Frames, FramesOutput, raw_frames, true_lengths, write
+from rnnspec.to_torch.frame_paths import Asked, drawn_frames, of_paths
+from rnnspec.to_torch.frames import (
+    FramePaths,
+    Frames,
+    FramesOutput,
+    raw_frames,
+    true_lengths,
+    write,
+)
 from rnnspec.to_torch.initializers import drawn
 from rnnspec.to_torch.modules import module_of
 from rnnspec.to_torch.native import NativeKernel
@@ -147,7 +155,7 @@ class Model(nn.Module):
                 found[out.column] = self._text(chosen, values, inputs, seeds)
                 continue
             if isinstance(out, nodes.FramesOutput):
-                found[out.column] = self._frames(out, values, inputs)
+                found[out.column] = self._frames(out, values, inputs, seeds)
                 continue
             if isinstance(out, nodes.CtcOutput):
                 assert search is None or isinstance(search, nodes.CtcSearch)
@@ -407,10 +415,58 @@ class Model(nn.Module):
         counts: list[Tensor] = [steps_in(first, inputs[first.key][1]) for first in firsts]
         return torch.stack(counts).sum(0) if counts else None
 
-    def _frames(self, out: nodes.FramesOutput, values: Values, inputs: Inputs) -> Frames:
-        module, body, steps = self._module(out), self.bodies[out.source], self._steps(inputs)
+    def frames(
+        self, column: str, inputs: Inputs, seeds: Tensor | None = None, drawn: bool = True
+    ) -> Frames:
+        """What `answers` gives of frames that are written; of paths that are not `drawn` what is
+        written after the point answers."""
+        module = self.output(column)
         assert isinstance(module, FramesOutput)
-        limits = torch.full((rows_of(inputs),), out.limit, device=body.device)
+        out = module.node if drawn else replace(module.node, paths=0)
+        return self._frames(out, self.values(inputs)[0], inputs, seeds)
+
+    def _frames(
+        self, out: nodes.FramesOutput, values: Values, inputs: Inputs, seeds: Tensor | None
+    ) -> Frames:
+        module, body = self._module(out), self.bodies[out.source]
+        assert isinstance(module, FramesOutput)
+        given = inputs[self._input(out.read).key][0] if out.read else None
+        if out.paths:
+            asked = self._asked(out, values, inputs, seeds)
+            return of_paths(module, drawn_frames(body, module, asked), given)
+        lengths, limits = self._lengths(out, inputs)
+        return write(body, body.reads(values, rows_of(inputs)), module, lengths, limits, given)
+
+    def frame_paths(
+        self, column: str, inputs: Inputs, seeds: Tensor, given: FramePaths, shift: float = 0.0
+    ) -> FramePaths:
+        """The paths of frames that are drawn with the `seeds` `[B]` of the rows, each step after
+        the steps before it of the paths `given`. `shift` is added to the uniform draws."""
+        module = self.output(column)
+        assert isinstance(module, FramesOutput)
+        asked = self._asked(module.node, self.values(inputs)[0], inputs, seeds)
+        asked = replace(asked, shift=shift)
+        return drawn_frames(self.bodies[module.node.source], module, asked, given)
+
+    def of_frame_paths(self, column: str, inputs: Inputs, paths: FramePaths) -> Frames:
+        """What is answered of paths of frames."""
+        module = self.output(column)
+        assert isinstance(module, FramesOutput)
+        read = module.node.read
+        return of_paths(module, paths, inputs[self._input(read).key][0] if read else None)
+
+    def _asked(
+        self, out: nodes.FramesOutput, values: Values, inputs: Inputs, seeds: Tensor | None
+    ) -> Asked:
+        reads = self.bodies[out.source].reads(values, rows_of(inputs))
+        of_outputs = tuple(self._seeds(inputs, seeds))
+        seeds = of_outputs[self.plan.outputs.index(out)]
+        return Asked(reads, *self._lengths(out, inputs), seeds)
+
+    def _lengths(self, out: nodes.FramesOutput, inputs: Inputs) -> tuple[Tensor | None, Tensor]:
+        """The frames `[B]` that rows are to have, None if these are learned, and the most."""
+        steps, device = self._steps(inputs), self.bodies[out.source].device
+        limits = torch.full((rows_of(inputs),), out.limit, device=device)
         lengths = None
         match out.length:
             case "input":
@@ -422,8 +478,7 @@ class Model(nn.Module):
                 lengths = numbers.round().clamp(0, nodes.MOST_COUNTED).long()
             case "learned" if steps is not None:
                 limits = limits + (steps.double() * out.factor).floor().long()
-        given = inputs[self._input(out.read).key][0] if out.read else None
-        return write(body, body.reads(values, rows_of(inputs)), module, lengths, limits, given)
+        return lengths, limits
 
     def _input(self, name: str) -> nodes.FramesInput | nodes.VectorInput:
         node = self.plan.node(name)

@@ -61,10 +61,11 @@ def _tail_of(p: Tensor) -> Tensor:
     return torch.minimum(p, 1 - p)
 
 
-def uniform_draws(seeds: Tensor, count: int) -> Tensor:
-    """`[B, count]`: the uniform draws of steps from 0 on, of seeds int64 `[B]`."""
+def uniform_draws(seeds: Tensor, count: int, start: int = 0) -> Tensor:
+    """`[B, count]`: the uniform draws of steps from `start` on, of seeds int64 `[B]`."""
     of_seed = keys(seeds[:, None])
-    drawn: Tensor = bits(of_seed, torch.arange(count, device=seeds.device) % P)  # type: ignore[arg-type]
+    steps = torch.arange(start, start + count, device=seeds.device) % P
+    drawn: Tensor = bits(of_seed, steps)  # type: ignore[arg-type]
     found: Tensor = (drawn.double() + 0.5) / 2**BITS
     return found
 

@@ -33,10 +33,16 @@ class Drawn:
         """`[steps, B * S, 1, J]`: the uniform draws of all steps."""
         many, each = self.output.node.paths, uniforms(self.output.law)
         drawn = uniform_draws(self.seeds, steps * many * each)
-        if self.shift:
-            drawn = (drawn + self.shift).clamp(LEAST, 1 - LEAST)
         found: Tensor = drawn.unflatten(1, (steps, many, 1, each)).transpose(0, 1).flatten(1, 2)
-        return found
+        return shifted(found, self.shift)
+
+
+def shifted(uniform: Tensor, by: float) -> Tensor:
+    """Uniform draws `[..., J]`, moved; of a mixture, J of more than one, those of the component."""
+    if not by:
+        return uniform
+    moved = (uniform[..., :1] + by).clamp(LEAST, 1 - LEAST)
+    return torch.cat([moved, uniform[..., 1:]], dim=-1)
 
 
 @torch.no_grad()

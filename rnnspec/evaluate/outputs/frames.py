@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from rnnspec.evaluate.examples import Drawn, Kept, Rows
 from rnnspec.evaluate.metrics import FramesMetrics, NumericMetrics
 from rnnspec.evaluate.metrics.ranking import ScoreCounts
 from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputKind, OutputScore
+from rnnspec.evaluate.prediction_intervals import interval_of_frames
 from rnnspec.plan import NumericFacts
 from rnnspec.plan.facts import ColumnFacts
 from rnnspec.plan.nodes import FramesOutput
@@ -37,8 +40,11 @@ def _add_frames(
     node: FramesOutput, sums: FramesMetrics, model: Model, measured: MeasuredBatch
 ) -> Frames:
     forward, column = measured.forward, node.column
-    found, targets = model.answers(forward.inputs)[column], forward.targets[column]
-    assert isinstance(found, Frames)
+    targets, seeds = forward.targets[column], None
+    if node.paths and not measured.greedy:
+        numbers = np.arange(len(targets)) if measured.rows is None else measured.rows
+        seeds = torch.from_numpy(numbers)
+    found = model.frames(column, forward.inputs, seeds, drawn=seeds is not None)
     lengths = model.true_lengths(node, forward.inputs, targets)
     sums.add(found.values, found.lengths, targets, lengths, found.scores)
     return found
@@ -66,13 +72,17 @@ class FramesExamples:
         self.naive.add(targets.new_tensor(self.mean).expand_as(targets), targets)
         values, counts = found.values.double().cpu().numpy(), found.lengths.tolist()
         true = targets.double().cpu().numpy()
+        parameters = found.parameters
+        if parameters is not None:
+            parameters = parameters.double().cpu()
         if found.scores is not None:
             self.scores.append(found.scores.double().cpu().numpy())
             if self.anomalous is not None and measured.rows is not None:
                 self.labels.append(self.anomalous[measured.rows])
         for row, (count, length) in enumerate(zip(counts, lengths.tolist(), strict=True)):
             pair = values[row, :count], true[row, :length]
-            make = partial(self._windows, self.rows.place(measured.rows, row), *pair)
+            told = None if parameters is None else parameters[row, :count]
+            make = partial(self._windows, self.rows.place(measured.rows, row), *pair, told)
             self.drawn.offer(make)
             both = min(count, length)
             away = np.abs(pair[0][:both] - pair[1][:both])
@@ -98,10 +108,22 @@ class FramesExamples:
             text = "Rows drawn at random, and the two that are furthest from the truth."
             if self.node.width > 1:
                 text += f" Of each frame the first {min(FEATURES, self.node.width)} numbers."
-            found.append(report.ForecastPlot("Written against true", windows, text=text))
+            band = self._band()
+            if band and self.node.paths:
+                text += f" The {band} is between quantiles over the paths."
+            elif band:
+                text += f" The {band} is that of each step after the answers before it."
+            title = "Written against true"
+            found.append(report.ForecastPlot(title, windows, band=band or "band", text=text))
         if self.scores:
             found.append(self._histogram())
         return tuple(found)
+
+    def _band(self) -> str:
+        """The name of the interval of each step, "" for none."""
+        nothing = np.zeros((0, self.node.width * self.node.answered.size))
+        band = interval_of_frames(self.node, nothing)
+        return "" if band is None else band[0]
 
     def _histogram(self) -> report.Section:
         """The scores of all rows, those of anomalous ones apart."""
@@ -118,13 +140,22 @@ class FramesExamples:
             )
         return report.Histogram("Scores", edges, series, "score", "rows", text)
 
-    def _windows(self, place: str, answer: Array, true: Array) -> tuple[report.ForecastWindow, ...]:
+    def _windows(
+        self, place: str, answer: Array, true: Array, parameters: Tensor | None
+    ) -> tuple[report.ForecastWindow, ...]:
         """A window for each of the first numbers of a frame."""
+        band = None if parameters is None else interval_of_frames(self.node, parameters.numpy())
+        lower, upper = (None, None) if band is None else band[1:]
         steps, name = max(len(answer), len(true)), place or self.node.column
         named = [name] if self.node.width == 1 else [f"{name}, number {n + 1}" for n in range(2)]
         return tuple(
             report.ForecastWindow(
-                title, (), _padded(answer[:, at], steps), _padded(true[:, at], steps)
+                title,
+                (),
+                _padded(answer[:, at], steps),
+                _padded(true[:, at], steps),
+                () if lower is None else _padded(lower[:, at], steps),
+                () if upper is None else _padded(upper[:, at], steps),
             )
             for at, title in enumerate(named[: self.node.width])
         )

@@ -205,6 +205,7 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
     ),
     nodes.FramesOutput: lambda n: (
         f"frames of {n.width}", _FRAMES[n.length].format(n),
+        *_when(n.paths, f"{n.paths} paths of {_FOLLOWS.get(n.distribution, n.distribution)}"),
         *_when(n.distribution != "point", _law(n)),
         *_when(n.reverse, "the last one first"), *_when(n.read, "and their errors"),
         *_when(n.scaled, "in the units of the data"),

@@ -45,6 +45,14 @@ class FramesOutput(OutputNode):
     input. Beside it then stand the error of each step, the mean of the squared differences of its
     numbers, in units of the deviation if `scaled`, and the score of the row, the same mean over all
     its numbers. Missing numbers are left out; the mean of none is 0.
+
+    With `paths`, S, the decoder draws S paths `[B, S, U, width]`: each frame of a path is drawn
+    from the laws after the frames drawn before it, with the uniform draws of
+    `rnnspec.plan.nodes.quantiles`, of which law u `laws` + i is that of number i of step u, in the
+    order of writing. Of a learned length each path ends by itself, and the answer has as many
+    frames as the median path, of an even number of paths the shorter of the two in the middle.
+    Answered are the `quantiles` `[B, U, width, Q]` of each number over the paths that have the step
+    (in the order of the data), as of a forecast, and the median; errors are those of the median.
     """
 
     width: int
@@ -61,12 +69,19 @@ class FramesOutput(OutputNode):
     quantiles: tuple[float, ...] = ()
     components: int = 0
     correlated: bool = False
+    paths: int = 0
 
     @property
     def law(self) -> Law:
         """The distribution of a number, or of all numbers of a frame."""
         together = self.width if self.distribution == "mixture" else 1
-        return Law(self.distribution, self.quantiles, self.components, self.correlated, together)
+        quantiles = self.quantiles if self.distribution == "quantiles" else ()
+        return Law(self.distribution, quantiles, self.components, self.correlated, together)
+
+    @property
+    def answered(self) -> Law:
+        """What is answered of a number: its distribution, or quantiles over paths."""
+        return Law("quantiles", self.quantiles) if self.paths else self.law
 
     @property
     def laws(self) -> int:
