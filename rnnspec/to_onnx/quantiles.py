@@ -184,11 +184,11 @@ def counts(m: Doubles, mean: str, dispersion: str, p: str, axes: int) -> str:
     slope = m.add(slope, m.log(m.div(mean, tail)))
     logs = _summed(m, m.mul(slope, m.sub(centres, before)))
     masses = m.mul(widths, m.exp(_below_largest(m, logs, axes)))
-    at, part = _found(m, masses, p)
-    width = _at(m, widths, at)
+    at, part = _found(m, masses, p, axes)
+    width = _at(m, widths, at, axes)
     # The least whole number that is no smaller, from 1 on.
     within = m.whole(m.op("Max", m.add(m.mul(part, width), 1.0 - 1e-9), 1.0))
-    found = m.sub(m.add(_at(m, first, at), m.op("Min", within, width)), 1.0)
+    found = m.sub(m.add(_at(m, first, at, axes), m.op("Min", within, width)), 1.0)
     return m.add(found, m.mul(mean, 0.0))  # NaN is no whole number
 
 
@@ -205,8 +205,8 @@ def shares(m: Doubles, a: str, b: str, p: str, axes: int) -> str:
     height = m.exp(_below_largest(m, logs, axes))
     first, widths = _cells(m, edges)
     low, high = _ends(m, height)
-    at, part = _found(m, m.mul(widths, m.add(low, high)), p)
-    logit = m.add(_at(m, first, at), m.mul(part, _at(m, widths, at)))
+    at, part = _found(m, m.mul(widths, m.add(low, high)), p, axes)
+    logit = m.add(_at(m, first, at, axes), m.mul(part, _at(m, widths, at, axes)))
     return m.exp(_log_sigmoid(m, logit))
 
 
@@ -245,24 +245,26 @@ def _below_largest(m: Doubles, logs: str, axis: int) -> str:
     return m.sub(logs, m.emit.reduce("ReduceMax", logs, axis, f"{m.name}.largest", keep=True))
 
 
-def _found(m: Doubles, masses: str, p: str) -> tuple[str, str]:
+def _found(m: Doubles, masses: str, p: str, axes: int) -> tuple[str, str]:
     """As `rnnspec.reference.quantiles._found`, by halving the cells: int64 and float64 `[…, P]`."""
     emit, total = m.emit, _summed(m, masses)
     aim = m.mul(emit.slice(total, CELLS - 1, CELLS, -1, f"{m.name}.all"), p)
     at, step = m.flags(m.op("Less", aim, 0.0), INT64), CELLS // 2  # 0 in its shape
     while step:
         probe = emit.op("Add", [at, emit.integer(step - 1)], f"{m.name}.probe")
-        short = m.flags(m.op("Less", _at(m, total, probe), aim), INT64)
+        short = m.flags(m.op("Less", _at(m, total, probe, axes), aim), INT64)
         moved = emit.op("Mul", [short, emit.integer(step)], f"{m.name}.moved")
         at, step = emit.op("Add", [at, moved], f"{m.name}.cell"), step // 2
-    end, mass = _at(m, total, at), _at(m, masses, at)
+    end, mass = _at(m, total, at, axes), _at(m, masses, at, axes)
     some = m.where(m.op("Greater", mass, 0.0), mass, 1.0)
     part = m.sub(1.0, m.div(m.sub(end, aim), some))
     return at, m.op("Min", m.op("Max", part, 0.0), 1.0)
 
 
-def _at(m: Doubles, cells: str, places: str) -> str:
-    return m.emit.op("GatherElements", [cells, places], f"{m.name}.at", axis=-1)
+def _at(m: Doubles, cells: str, places: str, axes: int) -> str:
+    """The cells at places, with `axes` axes before the last, which the evaluator of ONNX does not
+    take when it is counted from the end."""
+    return m.emit.op("GatherElements", [cells, places], f"{m.name}.at", axis=axes)
 
 
 # ---------------------------------------------------------------- mixtures
@@ -310,13 +312,13 @@ def _drawn_of_mixture(m: Doubles, law: Law, of: Parameters, uniform: str, axes: 
     turn = [*range(axes), axes + 1, axes]
     z = emit.transpose(z, turn, f"{m.name}.z")
     if law.correlated:
-        z = _correlated(m, z, of["correlations"], component)
+        z = _correlated(m, z, of["correlations"], component, axes)
     numbers = m.emit.op("Shape", [z], f"{m.name}.extents")
     component = emit.op("Expand", [component, numbers], f"{m.name}.of_numbers")
 
     def chosen(values: str) -> str:
         by_number = emit.transpose(values, turn, f"{values}.by_number")
-        return _at(m, by_number, component)
+        return _at(m, by_number, component, axes + 1)
 
     joint = law.width > 1
     parts = [
@@ -337,10 +339,11 @@ def _component(m: Doubles, law: Law, weights: str, uniform: str, axes: int) -> s
     return emit.op("Min", [number, emit.integer(law.components - 1)], f"{m.name}.component")
 
 
-def _correlated(m: Doubles, z: str, correlations: str, component: str) -> str:
+def _correlated(m: Doubles, z: str, correlations: str, component: str, axes: int) -> str:
     """`[…, 2, S]`, the second as r z_0 + sqrt(1 - r^2) z_1."""
     emit = m.emit
-    r = _at(m, emit.unsqueeze(correlations, -2, f"{m.name}.correlations"), component)
+    each = emit.unsqueeze(correlations, -2, f"{m.name}.correlations")
+    r = _at(m, each, component, axes + 1)
     first, second = (emit.slice(z, at, at + 1, -2, f"{m.name}.z_{at}") for at in range(2))
     left = m.op("Sqrt", m.sub(1.0, m.mul(r, r)))
     return emit.concat([first, m.add(m.mul(r, first), m.mul(left, second))], -2, f"{m.name}.both")
