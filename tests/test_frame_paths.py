@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -241,20 +242,14 @@ def test_paths_end_by_what_they_drew() -> None:
 
 def test_the_band_of_frames() -> None:
     """From 0.1 to 0.9 of each step by itself, of each number; of paths between their quantiles."""
-    base = {"name": "o", "source": "d", "column": "c", "width": 2, "length": "fixed"}
-    node = FramesOutput(**base, distribution="gaussian")  # type: ignore[arg-type]
+    point = FramesOutput("o", "d", "c", 2, "fixed")
+    node = replace(point, distribution="gaussian")
     band = interval_of_frames(node, np.array([[1.0, 2.0, -3.0, 0.5]]))
     assert band is not None and band[0] == "80 % band"
     ends = norm.ppf([[0.1], [0.9]], [1.0, -3.0], [2.0, 0.5])
     np.testing.assert_allclose(np.concatenate(band[1:]), ends, atol=1e-9)
-    of_paths = FramesOutput(
-        **base,
-        distribution="gaussian",
-        quantiles=(0.05, 0.5, 0.75),
-        paths=9,  # type: ignore[arg-type]
-    )
+    of_paths = replace(node, quantiles=(0.05, 0.5, 0.75), paths=9)
     band = interval_of_frames(of_paths, np.array([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]))
     assert band is not None and band[0] == "70 % band"
     np.testing.assert_array_equal(np.concatenate(band[1:]), [[1.0, 4.0], [3.0, 6.0]])
-    point = FramesOutput(**base)  # type: ignore[arg-type]
     assert interval_of_frames(point, np.zeros((1, 2))) is None
