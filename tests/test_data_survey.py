@@ -244,7 +244,7 @@ WRONG: dict[str, tuple[Mapping[str, Any], Mapping[str, Any], list[Any], str]] = 
         "FILE: 2 bad lines\n"
         "  FILE:2: column 'text' is null, expected a text\n"
         "  FILE:3: column 'label' is the number 0.5, expected a label: a text, a whole number or "
-        "true and false",
+        "true and false; such a cell is answered with 'as: number'",
     ),
     "NaN": (
         WORDS,

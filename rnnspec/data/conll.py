@@ -186,6 +186,8 @@ class _Reader:
             else:
                 listed = [*names, *numbers[len(names) :]]
                 cure = "" if self.names else "; data.columns names them"
+                if column in self.names[self.width :]:
+                    cure = f"; data.columns names {len(self.names)}, and the file has {self.width}"
                 raise DataError(f"{self.file}: {no_column(column, listed)}{cure}")
 
     def _of_other_width(self, found: int, text: str) -> str:

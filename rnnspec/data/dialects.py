@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from pathlib import Path
 
 from rnnspec.data.lines import Coding, head
@@ -12,6 +13,25 @@ LINES = 50
 """Lines that are looked at."""
 _COMMA = re.compile(r"[-+]?[0-9]+,[0-9]+")
 _POINT = re.compile(r"[-+]?[0-9]+\.[0-9]+")
+
+
+_DAYS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d")
+_DAYS_IN_WORDS = ("%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y")
+_CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
+
+
+def date_forms(text: str) -> list[str]:
+    """Forms of strptime in which a text is a time: several where day and month may be either."""
+    forms = (day + clock for day in (*_DAYS, *_DAYS_IN_WORDS) for clock in _CLOCKS)
+    return [form for form in forms if _is_written(text, form)]
+
+
+def _is_written(text: str, form: str) -> bool:
+    try:
+        datetime.strptime(text, form)
+    except ValueError:
+        return False
+    return True
 
 
 def settings_of(file: Path, coding: Coding) -> dict[str, object]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rnnspec.data.folders import held
 from rnnspec.data.how import Documents, Holds, How, Shape
+from rnnspec.data.other_kinds import OtherKinds, other_kinds
 from rnnspec.data.readers import read
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.shards import Shards
@@ -85,6 +86,7 @@ class Reading:
     - `seasons`: after how many steps numbers answered ahead repeat.
     - `separators`: what separates several labels in a cell of text.
     - `cures`: which setting of the spec allows missing cells.
+    - `others`: which kinds may read cells that a column's own kind refuses.
     - `columns`, `holds`, `settings`, `kinds`, `steps`, `shape`: see `How`.
     - `apart`: outputs of frames that have a number of steps of their own.
     - `folder`: that of the spec, where files of vectors are.
@@ -118,6 +120,7 @@ class Reading:
     distributions: Mapping[str, DistributionName] = field(default_factory=dict)
     weight: str | None = None
     censored: Mapping[str, str] = field(default_factory=dict)
+    others: Mapping[str, OtherKinds] = field(default_factory=dict)
 
     @staticmethod
     def of(spec: Spec, format: Format | None = None) -> Reading:
@@ -163,6 +166,7 @@ class Reading:
             distributions=_distributions(spec),
             weight=data.weight,
             censored=_censored(spec),
+            others=other_kinds(spec),
         )
 
     @property
@@ -197,8 +201,9 @@ class Reading:
         return Split(share, self.seed, self.stratum, self.fold)
 
     def bad_rows(self, files: Path | Shards) -> BadRows:
-        """Collects bad rows of the files; a missing cell comes with its cure."""
-        return BadRows(files, cures=self.cures)
+        """Collects bad rows of the files; a missing cell comes with its cure, and one of another
+        kind with the kind that reads it."""
+        return BadRows(files, cures=self.cures, kinds=self.others)
 
     def read(
         self,

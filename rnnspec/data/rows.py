@@ -8,6 +8,7 @@ from itertools import compress
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
+from rnnspec.data.other_kinds import OtherKinds
 from rnnspec.data.shards import FILE, Shards
 from rnnspec.errors import DataError, MissingCell, MissingPackage
 from rnnspec.source.problems import did_you_mean
@@ -86,6 +87,8 @@ class BadRows:
     """Rows read since the first bad one."""
     cures: Mapping[str, str] = field(default_factory=dict)
     """What allows missing cells, by column."""
+    kinds: Mapping[str, OtherKinds] = field(default_factory=dict)
+    """Which other kind may read a cell, by column."""
     kept: bool = False
     """Bad rows are no error: the reader of the file takes them out of `found`."""
     called: tuple[str, str] | None = None
@@ -177,10 +180,25 @@ class BadRows:
             except MissingPackage as error:
                 self.fail(line, f"column {column!r} {error}")
             except DataError as error:
-                cure = self.cures.get(column, "") if isinstance(error, MissingCell) else ""
+                cure = self._cure(column, cell, error)
                 self.add(line, f"column {column!r} {error}" + (f"; {cure}" if cure else ""))
             else:
                 yield value
+
+    def _cure(self, column: str, cell: object, error: DataError) -> str:
+        """What to set in the spec so that a cell is no error, unless the error says it."""
+        if isinstance(error, MissingCell):
+            return self.cures.get(column, "")
+        return (
+            self.kinds[column].hint(cell) if column in self.kinds and ";" not in str(error) else ""
+        )
+
+    def apart(self, *columns: str) -> str:
+        """How sequences are read by steps of their own, to go on a sentence; "" where they must
+        have the same."""
+        if not all(each in self.kinds and self.kinds[each].apart for each in columns):
+            return ""
+        return "; 'encoders' with one for each reads them by steps of their own"
 
     def _fail(self, stopped: bool) -> NoReturn:
         shown = sorted(self.found)

@@ -30,6 +30,7 @@ from rnnspec.data.calendar import (
     steps_of,
 )
 from rnnspec.data.decode import described
+from rnnspec.data.dialects import date_forms
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.errors import DataError
 from rnnspec.spec.every import Every
@@ -391,9 +392,12 @@ def _digits(number: float) -> datetime:
 
 
 def _no_time(cell: object) -> DataError:
+    forms = date_forms(cell.strip()) if isinstance(cell, str) else []
+    settings = " or ".join(f"{{csv: {{dates: {form!r}}}}}" for form in forms)
+    cure = f"; set dates of the format: {settings}" if forms else ""
     return DataError(
         f"{described(cell)}, expected a number or a date as in 2024-01-31, 2024-01 or "
-        "2024-01-31T12:00"
+        f"2024-01-31T12:00{cure}"
     )
 
 

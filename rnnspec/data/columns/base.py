@@ -115,7 +115,7 @@ def add_chunk(
             bad.add(
                 chunk.lines[at],
                 f"column {column!r} has {of_column[at]} steps, column {first!r} has "
-                f"{lengths[at]}; they are read together, step by step",
+                f"{lengths[at]}; they are read together, step by step{bad.apart(first, column)}",
             )
     for _, encoder in encoders if lined_up and steps else ():
         if isinstance(encoder, Pointing):
