@@ -160,7 +160,7 @@ def proved_with_texts(plan: Plan, facts: Facts, weights: Weights) -> None:
     event("streams")
     file = to_onnx(plan, facts, weights, stream=stream)
     asked = StreamSession(Session(file.SerializeToString(), threads=1), stream_columns(stream))
-    proved(Cutting(asked, plan, False, np.random.default_rng(1)), model, facts, chosen)
+    proved(Cutting(asked, plan, facts, False, np.random.default_rng(1)), model, facts, chosen)
 
 
 def proved(cutting: Cutting, model: Model, facts: Facts, chosen: Sequence[Probe]) -> None:

@@ -49,6 +49,9 @@ def writer(kind: str = "chars", layers: Any = (GRU,), beside: tuple[str, ...] = 
         (("words",), {"strategy": "sample:top_p=0.9", "joined": True}),
         (("words", KEPT), {"strategy": "greedy:repetition_penalty=1.4", "ids": True}),
         (("tokens",), {"strategy": "sample:no_repeat=1,banned=[T2]"}),
+        (("bytes",), {"strategy": "sample:temperature=2"}),
+        (("bytes", KEPT), {"joined": True}),
+        (("bytes",), {"ids": True}),
     ],
 )
 def test_what_is_written_by_and_by_is_what_is_written_at_once(
@@ -58,7 +61,9 @@ def test_what_is_written_by_and_by_is_what_is_written_at_once(
     assert parity.tokens > 30
 
 
-@pytest.mark.parametrize("state", ["layers.0.h", "waits", "begun", "written", "score", "seen"])
+@pytest.mark.parametrize(
+    "state", ["layers.0.h", "waits", "begun", "written", "score", "seen", "held"]
+)
 def test_a_writer_that_forgets_is_found_out(
     state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,7 +77,12 @@ def test_a_writer_that_forgets_is_found_out(
     monkeypatch.setattr(Chunks, "after", kept)
     strategy = "sample:repetition_penalty=3"
     with pytest.raises(ExportError, match="This is a defect"):
-        streamed(writer(), tmp_path, generate=STEPS, strategy=strategy)
+        streamed(
+            writer("bytes" if state == "held" else "chars"),
+            tmp_path,
+            generate=STEPS,
+            strategy=strategy,
+        )
     assert forgotten == [1]
 
 

@@ -73,7 +73,9 @@ def run(model: Model, raw: Raw | None, as_json: bool, seed: int, write: int | No
 def _show(model: Model, chunk: Chunk, answer: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print(json_text(answer), flush=True)
-    elif not chunk.quiet or any(answer[each.column] not in ("", []) for each in model.outputs):
+    elif not (chunk.quiet or (chunk.alone and model.chunks and model.chunks.write)) or any(
+        answer[each.column] not in ("", []) for each in model.outputs
+    ):
         print(f"{chunk.title}  →  {answers.as_text(model.outputs, answer)}", flush=True)
 
 

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from rnnspec.data.decode import WHITE_SPACE
 from rnnspec.data.pictures import in_place, in_steps
-from rnnspec.plan import Plan
-from rnnspec.plan.kinds import INPUT_TRAITS
+from rnnspec.plan import Facts, Plan
+from rnnspec.plan.facts import SPACE, TextFacts
+from rnnspec.plan.kinds import INPUT_TRAITS, answers_ids
 from rnnspec.plan.names import (
+    UNKNOWN,
     answer_name,
     first_sequence,
     input_names,
@@ -53,6 +55,7 @@ class Cutting:
 
     stream: StreamSession
     plan: Plan
+    facts: Facts
     ids: bool
     generator: Generator
 
@@ -195,18 +198,30 @@ class Cutting:
     def _written(self, node: WrittenOutput, pieces: Sequence[list[Arrays]], feeds: Feeds) -> Arrays:
         """Texts, or numbers of tokens, one chunk after the other; behind the prompt, if any."""
         name = answer_name(self.plan, node)
-        if self.ids:
+        if answers_ids(node, self.ids):
             ids, lengths = f"{name}.ids", f"{name}.lengths"
             rows = [np.concatenate([p[ids][: p[lengths]] for p in own]) for own in pieces]
             counts = np.array([len(row) for row in rows], np.int64)
             return {ids: _padded(rows, least=1), lengths: counts}
         written = [[p[name] for p in own] for own in pieces]
         if isinstance(node, TextOutput):
-            written = [[one, *own] for one, own in zip(feeds[node.column], written, strict=True)]
+            prompts = self._prompts(node, feeds)
+            written = [[one, *own] for one, own in zip(prompts, written, strict=True)]
         if node.kind == "tokens":
             tokens = [np.concatenate(own) for own in written]
             return {name: _padded([row[row != ""] for row in tokens], least=1, past="")}
         return {name: np.array(["".join(map(str, own)) for own in written], object)}
+
+    def _prompts(self, node: TextOutput, feeds: Feeds) -> Sequence[Any]:
+        """The prompts as they stand in the text of a whole row."""
+        if node.kind != "subwords":
+            return list(feeds[node.column])
+        known = self.facts.inputs[node.column]
+        assert isinstance(known, TextFacts)
+        entries = ["", UNKNOWN, *known.vocabulary.entries]
+        numbers = zip(feeds[f"{node.column}.ids"].tolist(), self._lengths(feeds), strict=True)
+        pieces = ("".join(entries[each] for each in row[:count]) for row, count in numbers)
+        return [text.replace(SPACE, " ").removeprefix(" ") for text in pieces]
 
 
 def _between(values: NDArray[Any], before: Numbers, after: Numbers) -> NDArray[Any]:

@@ -140,10 +140,10 @@ def export_onnx(
     columns = None if chunks is None else stream_columns(chunks)
     least = 1 if step else 0
     with computing_with(allowed_threads()):
-        answering = _answering(_opened(file), plan, ids, columns)
+        answering = _answering(_opened(file), plan, facts, ids, columns)
         parity = prove(answering, model, facts, probes(plan, facts, ids, least=least), ids)
         if portable:
-            evaluated = _answering(Evaluated(file), plan, ids, columns)
+            evaluated = _answering(Evaluated(file), plan, facts, ids, columns)
             asked = probes(plan, facts, ids, least=least, seeds=1)
             parity = replace(parity, reference=in_reference(evaluated, model, facts, asked))
     metadata = {PARITY: parity.as_json(), **metadata_of(spec, plan, facts, ids)}
@@ -151,7 +151,9 @@ def export_onnx(
         metadata[STREAM] = columns.as_json()
     if small is not None:
         assert bits is not None
-        both = [_answering(_opened(each), plan, ids, columns) for each in (file, small.model)]
+        both = [
+            _answering(_opened(each), plan, facts, ids, columns) for each in (file, small.model)
+        ]
         counts = alike(both[0], both[1], probes(plan, facts, ids, least=least))
         of_rows = plan if generate is None else trained.plan
         quantized = measured(file, small, trained, of_rows, bits, counts, generic, portable)
@@ -162,7 +164,7 @@ def export_onnx(
         metadata[QUANTIZED], file = quantized.as_json(), small.model
     if batch is not None:
         free, file = file, with_batch(file, batch)
-        both = [_answering(_opened(each), plan, ids, columns) for each in (free, file)]
+        both = [_answering(_opened(each), plan, facts, ids, columns) for each in (free, file)]
         check_rows(both[0], both[1], batch, probes(plan, facts, ids, least=least, seeds=1))
     beside = tokenizer_of(plan, facts)
     metadata[RUNTIME] = json.dumps(runtime(file))
@@ -208,13 +210,13 @@ def _opened(file: ModelProto) -> Session:
 
 
 def _answering(
-    session: Answering, plan: Plan, ids: bool, columns: StreamColumns | None
+    session: Answering, plan: Plan, facts: Facts, ids: bool, columns: StreamColumns | None
 ) -> Answering:
     """What answers whole rows: the file, or a stream file to which rows come in chunks."""
     if columns is None:
         return session
     stream = StreamSession(session, columns)
-    return Cutting(stream, plan, ids, np.random.default_rng(CUTS_SEED))
+    return Cutting(stream, plan, facts, ids, np.random.default_rng(CUTS_SEED))
 
 
 def _reads_by_rules(plan: Plan) -> bool:

@@ -21,6 +21,7 @@ from rnnspec.plan.names import first_sequence, first_sequences, splits_text
 from rnnspec.plan.nodes import Node, Plan, Shape
 from rnnspec.plan.nodes.audio import DELTA_SPAN
 from rnnspec.plan.nodes.node import ColumnNode, SourceNode
+from rnnspec.plan.written_bytes import LONGEST
 
 StateKind = Literal["float32", "float64", "int64"]
 
@@ -81,6 +82,12 @@ class Stream:
         """The most steps, of sound samples, that an answer reads ahead."""
         return max((lag.ahead for lag in self.lags.values()), default=0)
 
+    @property
+    def ends(self) -> bool:
+        """Whether the caller tells which rows end: something waits for what comes later."""
+        held = any(state.name.endswith(HELD) for state in self.states)
+        return bool(self.ahead) or held
+
     def waiting(self, node: Node) -> Mapping[str, int]:
         """The sources of a node that are ahead of its last one, each with the most values that
         have to wait."""
@@ -101,7 +108,10 @@ class Stream:
 BEGUN = "begun"
 """The state of a whole model: 1 once a row has had a step."""
 END = "end"
-"""The input of a model that reads ahead: whether a row ends with this chunk."""
+"""The input of a model that reads ahead or keeps bytes back: whether a row ends with this chunk."""
+HELD = ".held"
+"""The end of the name of a state: the last bytes that were written, of a character that lacks some,
+by their numbers, 0 in front of them."""
 WRITE = "write"
 """The input of a language model that writes on: how many tokens to write after a chunk."""
 JOINED, JOINED_AFTER = "state", "stateN"
@@ -449,15 +459,11 @@ def _chain(reading: _Reading, node: nodes.ChainOutput) -> States:
 
 def _text(reading: _Reading, node: nodes.TextOutput) -> States:
     """Of a text that is written on: the token that waits to be read, 0 before the first and behind
-    the end; how many tokens were written, and whether any were, or were read."""
+    the end; how many tokens were written, and whether any were, or were read. Of bytes that are
+    answered as a text, those of a character that is not whole yet."""
     search, name = node.search, node.name
     if not node.prompt:
         return ()
-    if node.kind in ("bytes", "subwords"):
-        raise CannotStream(
-            f"is written in {node.kind}, and a chunk may end within a character or a word; export"
-            " it without --stream, or train a model of chars or words"
-        )
     if isinstance(search, nodes.Beam) and search.width > 1:
         raise CannotStream("is found in a beam of whole texts; add --strategy greedy or sample")
     if search.no_repeat > 1:
@@ -472,6 +478,7 @@ def _text(reading: _Reading, node: nodes.TextOutput) -> States:
     decoder = reading.plan.node(node.source)
     assert isinstance(decoder, nodes.Decoder)
     seen = search.repetition_penalty != 1.0 or search.no_repeat
+    held = node.kind == "bytes" and not reading.ids
     return (
         *kept_states(decoder),
         StreamState(f"{name}.waits", (), "int64"),
@@ -479,6 +486,7 @@ def _text(reading: _Reading, node: nodes.TextOutput) -> States:
         StreamState(f"{name}.written", (), "int64"),
         StreamState(f"{name}.score", ()),
         *((StreamState(f"{name}.seen", (node.size,)),) if seen else ()),
+        *((StreamState(f"{name}{HELD}", (LONGEST - 1,), "int64"),) if held else ()),
     )
 
 

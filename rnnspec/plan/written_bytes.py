@@ -26,6 +26,8 @@ LEADS: Sequence[tuple[range, int, tuple[int, int]]] = (
 )
 """Lead bytes, the length of their sequences, and what the second byte may be. No other byte is a
 lead; 0x80 to 0xBF may follow."""
+LONGEST = 4
+"""The most bytes of a character."""
 
 
 def text_of(numbers: Sequence[int]) -> str:

@@ -259,7 +259,7 @@ def stream_columns(stream: Stream) -> StreamColumns:
         states,
         stream.joined,
         stream.step,
-        END if stream.ahead else "",
+        END if stream.ends else "",
         stream.ahead,
         None if rate is None else 1000 * stream.ahead / rate,
         {

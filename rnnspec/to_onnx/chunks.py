@@ -19,8 +19,8 @@ BATCH = "batch"
 
 @dataclass(slots=True)
 class Chunks:
-    """The states of one graph. `end`, bool `[B]`, says which rows end; "" where nothing is read
-    ahead."""
+    """The states of one graph. `end`, bool `[B]`, says which rows end; "" where nothing waits
+    for what comes later."""
 
     emit: Emitter
     stream: Stream
@@ -33,12 +33,12 @@ class Chunks:
         states = self.stream.states
         found = [JOINED, JOINED_AFTER] if self.stream.joined else [each.name for each in states]
         found += [] if self.stream.joined else [each.after for each in states]
-        found += [END] if self.stream.ahead else []
+        found += [END] if self.stream.ends else []
         return found + ([WRITE] if self.stream.writes else [])
 
     def enter(self) -> None:
         """Emit the inputs."""
-        if self.stream.ahead:
+        if self.stream.ends:
             doc = "whether the row ends with this chunk; its next chunk begins another row"
             self.end = self.emit.input(END, BOOL, [BATCH], doc, reserved=True)
         if self.stream.joined:
@@ -77,6 +77,10 @@ class Chunks:
         """A state after this chunk, `[B, *shape]`."""
         assert name in self._before and name not in self._after, name
         self._after[name] = value
+
+    def given(self, name: str) -> str:
+        """What a state was given as its value after this chunk."""
+        return self._after[name]
 
     def has(self, name: str) -> bool:
         """Whether there is such a state."""

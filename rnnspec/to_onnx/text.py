@@ -13,6 +13,7 @@ from rnnspec.plan.copies import copied_columns, copied_inputs
 from rnnspec.plan.facts import END_ID, SPACE, TextFacts
 from rnnspec.plan.kinds import answers_ids
 from rnnspec.plan.names import UNKNOWN, answer_name, first_sequences
+from rnnspec.plan.stream import HELD
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.copying import ExtendedVocabulary, beside_pads
 from rnnspec.to_onnx.emitter import BOOL, FLOAT, INT64, STRING, Emitter, Extent
@@ -24,7 +25,7 @@ from rnnspec.to_onnx.search import beam, greedy
 from rnnspec.to_onnx.search.loop import ANSWER, SearchResult, Task, limits_of
 from rnnspec.to_onnx.search.prompt import search_start
 from rnnspec.to_onnx.search.writing import write_on
-from rnnspec.to_onnx.written_bytes import byte_pieces, decoded
+from rnnspec.to_onnx.written_bytes import Held, byte_pieces, decoded, decoded_so_far
 
 GLUE: Mapping[nodes.TextKind, str] = {"words": " ", "chars": "", "bytes": "", "subwords": ""}
 """What stands between the tokens of a text, by kind; a list of tokens is not joined."""
@@ -105,9 +106,7 @@ def _behind_chunks(low: Lowering, node: nodes.WrittenOutput, found: SearchResult
         return text
     some = emit.op("Sign", [found.lengths], f"{kept}.here")
     if isinstance(node, nodes.TextOutput):
-        lengths = low.steps(node.prompt).lengths.name
-        both = [chunks.before(f"{node.name}.begun"), lengths]
-        before = emit.op("Sign", [emit.op("Max", both, f"{kept}.so_far")], f"{kept}.before")
+        before = _had_tokens(low, node)
     else:
         written = chunks.before(f"{node.name}.written")
         before = emit.cast(written, FLOAT, INT64, f"{kept}.number")
@@ -115,6 +114,13 @@ def _behind_chunks(low: Lowering, node: nodes.WrittenOutput, found: SearchResult
     glue = emit.strings(f"{kept}.kinds", ["", " "])
     space = emit.op("Gather", [glue, glued], f"{kept}.space")
     return emit.op("StringConcat", [space, text], f"{node.name}.text.behind")
+
+
+def _had_tokens(low: Lowering, node: nodes.TextOutput) -> str:
+    """Int64 `[B]`: 1 where tokens were read or written before what a chunk adds."""
+    emit, name = low.emit, f"{node.name}.had"
+    both = [low.streaming().before(f"{node.name}.begun"), low.steps(node.prompt).lengths.name]
+    return emit.op("Sign", [emit.op("Max", both, f"{name}.so_far")], f"{name}.tokens")
 
 
 def searched(low: Lowering, node: nodes.SearchedOutput, decoder: nodes.Decoder) -> SearchResult:
@@ -310,6 +316,8 @@ def _of_bytes(
 ) -> str:
     """The prompt, then the bytes answered as UTF-8."""
     emit, name, rank = low.emit, f"{node.name}.text", len(shape)
+    if goes_on(low, node):
+        return _of_more_bytes(low, node, found)
     by_step = emit.transpose(found.numbers, [rank, *range(rank)], f"{name}.numbers")
     by_step = decoded(emit, by_step, rank + 1, f"{name}.bytes")
     pieces = emit.strings(f"{name}.entries", byte_pieces())
@@ -323,6 +331,25 @@ def _of_bytes(
     return end_to_end(emit, begun, by_step, pieces, shape, name)
 
 
+def _of_more_bytes(low: Lowering, node: nodes.WrittenOutput, found: SearchResult) -> str:
+    """What a chunk adds: whole characters, and U+FFFD for one that was begun where it can have no
+    more bytes, as text came or the row has ended."""
+    assert isinstance(node, nodes.TextOutput), "bytes are written on from a prompt"
+    emit, name, chunks = low.emit, f"{node.name}.text", low.streaming()
+    kept, none = f"{node.name}{HELD}", emit.integer(END_ID)
+    came = low.steps(node.prompt).lengths.name
+    apart = emit.op("Greater", [came, emit.integer(0)], f"{name}.apart")
+    last = emit.op("Equal", [chunks.given(f"{node.name}.waits"), none], f"{name}.ended")
+    last = emit.op("Or", [last, chunks.end], f"{name}.last")
+    held = Held(chunks.before(kept), apart, last)
+    by_step, after = decoded_so_far(emit, held, found.numbers, found.lengths, f"{name}.bytes")
+    chunks.after(kept, after)
+    pieces = emit.strings(f"{name}.entries", byte_pieces())
+    first = emit.op("Gather", [by_step, emit.integer(0)], f"{name}.first.numbers")
+    begun = emit.op("Gather", [pieces, first], f"{name}.first")
+    return end_to_end(emit, begun, by_step, pieces, [BATCH], name)
+
+
 def _of_subwords(
     low: Lowering, node: nodes.WrittenOutput, found: SearchResult, shape: list[Extent]
 ) -> str:
@@ -332,26 +359,14 @@ def _of_subwords(
     emit, name, rank = low.emit, f"{node.name}.text", len(shape)
     plain = [entry.replace(SPACE, " ") for entry in _entries(low, node)]
     pieces = [*plain, *(entry.removeprefix(" ") for entry in plain)]
-    tokens = low.steps(node.prompt)
-    lengths = emit.unsqueeze(tokens.lengths.name, 0, f"{name}.lengths")
-    extent = emit.squeeze(emit.extent(tokens.name, 0, f"{name}.extent"), 0, f"{name}.steps")
-    places = emit.unsqueeze(emit.range(extent, f"{name}.range"), 1, f"{name}.places")
-    own = emit.op("Less", [places, lengths], f"{name}.own")
-    given = emit.op("Where", [own, tokens.name, emit.integer(END_ID)], f"{name}.given")
     by_step = emit.transpose(found.numbers, [rank, *range(rank)], f"{name}.numbers")
-    if rank > 1:
-        given = emit.unsqueeze(given, 2, f"{name}.given.each")
-        answers = emit.op("Shape", [by_step], f"{name}.answers", start=2, end=3)
-        times = emit.concat([emit.integers(1, 1), answers], 0, f"{name}.times")
-        given = emit.op("Tile", [given, times], f"{name}.given.all")
-    parts = [given, by_step]
-    if node.reverse:  # the tokens of the prompt stand from the last to the first
-        last = [emit.integers(each) for each in (-1, -(2**62), 0, -1)]
-        parts = [by_step, emit.op("Slice", [given, *last], f"{name}.given.in_order")]
+    parts = [by_step] if goes_on(low, node) else _with_prompt(low, node, by_step, rank)
     whole = emit.concat(parts, 0, f"{name}.whole.numbers")
     some = emit.op("Greater", [whole, emit.integer(END_ID)], f"{name}.some")
     some = emit.op("Cast", [some], f"{name}.some.number", to=INT64)
     count = emit.op("CumSum", [some, emit.integer(0)], f"{name}.count")
+    if goes_on(low, node):
+        count = emit.op("Add", [count, _had_tokens(low, node)], f"{name}.count.so_far")
     is_first = emit.op("Equal", [count, emit.integer(1)], f"{name}.is_first")
     behind = emit.op("Add", [whole, emit.integer(len(plain))], f"{name}.behind")
     whole = emit.op("Where", [is_first, behind, whole], f"{name}.looked_up")
@@ -359,6 +374,25 @@ def _of_subwords(
     first = emit.op("Gather", [whole, emit.integer(0)], f"{name}.first.numbers")
     begun = emit.op("Gather", [texts, first], f"{name}.first")
     return end_to_end(emit, begun, whole, texts, shape, name)
+
+
+def _with_prompt(low: Lowering, node: nodes.TextOutput, by_step: str, rank: int) -> list[str]:
+    """The numbers of the prompt and those answered `[U, …]`, in the order of the text."""
+    emit, name, tokens = low.emit, f"{node.name}.text", low.steps(node.prompt)
+    lengths = emit.unsqueeze(tokens.lengths.name, 0, f"{name}.lengths")
+    extent = emit.squeeze(emit.extent(tokens.name, 0, f"{name}.extent"), 0, f"{name}.steps")
+    places = emit.unsqueeze(emit.range(extent, f"{name}.range"), 1, f"{name}.places")
+    own = emit.op("Less", [places, lengths], f"{name}.own")
+    given = emit.op("Where", [own, tokens.name, emit.integer(END_ID)], f"{name}.given")
+    if rank > 1:
+        given = emit.unsqueeze(given, 2, f"{name}.given.each")
+        answers = emit.op("Shape", [by_step], f"{name}.answers", start=2, end=3)
+        times = emit.concat([emit.integers(1, 1), answers], 0, f"{name}.times")
+        given = emit.op("Tile", [given, times], f"{name}.given.all")
+    if node.reverse:  # the tokens of the prompt stand from the last to the first
+        last = [emit.integers(each) for each in (-1, -(2**62), 0, -1)]
+        return [by_step, emit.op("Slice", [given, *last], f"{name}.given.in_order")]
+    return [given, by_step]
 
 
 _OWN = {"bytes": _of_bytes, "subwords": _of_subwords}

@@ -7,17 +7,17 @@ UTF-8, since broken bytes are U+FFFD in it (`rnnspec.plan.written_bytes`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from rnnspec.plan.facts import UNKNOWN_ID
-from rnnspec.plan.written_bytes import BROKEN, LEADS
+from rnnspec.plan.written_bytes import BROKEN, LEADS, LONGEST
 from rnnspec.to_onnx.emitter import INT64, Emitter
 
 FIRST = UNKNOWN_ID + 1
 """The number of byte 0; numbers before it have no byte."""
 NUMBERS = FIRST + 256
-LONGEST = 4
 
 
 def byte_pieces() -> list[str | bytes]:
@@ -30,6 +30,70 @@ def decoded(emit: Emitter, numbers: str, axes: int, name: str) -> str:
     """Numbers of bytes `[U, …]` of so many axes, one behind the other, as numbers of
     `byte_pieces`: the byte itself within a whole character, at the beginning of what is broken
     U+FFFD, and 0 behind it."""
+    return _read(emit, numbers, axes, name).pieces()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Numbers of bytes `[B, 3]` that were written before and begin a character. Text came between
+    them and what is written now where it is `apart`, `[B]`; nothing is written behind that where it
+    is the `last`."""
+
+    numbers: str
+    apart: str
+    last: str
+
+
+def decoded_so_far(
+    emit: Emitter, held: Held, numbers: str, lengths: str, name: str
+) -> tuple[str, str]:
+    """Numbers of bytes `[B, U]` of which each row has `lengths` `[B]`, behind those that are held:
+    as numbers of `byte_pieces` `[7 + U, B]`, and those `[B, 3]` that are held from now on, the
+    bytes of a last character that lacks some. Where it can have no more they are U+FFFD."""
+    line = _one_line(emit, held, numbers, lengths, f"{name}.line")
+    read = _read(emit, line, 2, name)
+
+    def last(value: str, what: str) -> str:
+        return emit.slice(value, 1 - LONGEST, 2**62, 0, f"{name}.{what}")
+
+    bytes_left = emit.constant(np.arange(LONGEST - 1, 0, -1)[:, None], f"{name}.left")
+    run, need = last(read.run, "last.run"), last(read.need, "last.need")
+    waits = emit.op("Equal", [run, bytes_left], f"{name}.fits_to_the_end")
+    more = emit.op("Greater", [need, bytes_left], f"{name}.lacks_some")
+    waits = emit.op("And", [waits, more], f"{name}.begins")
+    waits = emit.op("And", [waits, emit.op("Not", [held.last], f"{name}.goes_on")], f"{name}.waits")
+    begun = emit.op("Cast", [waits], f"{name}.begins.number", to=INT64)
+    behind = emit.op("CumSum", [begun, emit.integer(0)], f"{name}.behind")
+    waits = emit.op("Greater", [behind, emit.integer(0)], f"{name}.held")
+    pieces, none = read.pieces(), emit.integer(0)
+    kept = emit.op("Where", [waits, last(line, "last"), none], f"{name}.kept")
+    told = emit.op("Where", [waits, none, last(pieces, "end")], f"{name}.told")
+    whole = emit.concat([emit.slice(pieces, 0, 1 - LONGEST, 0, f"{name}.begin"), told], 0, name)
+    return whole, emit.transpose(kept, [1, 0], f"{name}.kept.rows")
+
+
+def _one_line(emit: Emitter, held: Held, numbers: str, lengths: str, name: str) -> str:
+    """`[7 + U, B]`: what is held, 0 where text came, then the numbers, up to the end of the axis;
+    0 in front of each row."""
+    before = emit.transpose(held.numbers, [1, 0], f"{name}.held")
+    none = emit.integer(0)
+    front = emit.op("Where", [held.apart, before, none], f"{name}.apart")
+    near = emit.op("Where", [held.apart, none, before], f"{name}.near")
+    gap = emit.op("Mul", [emit.slice(before, 0, 1, 0, f"{name}.one"), none], f"{name}.gap")
+    written = emit.transpose(numbers, [1, 0], f"{name}.written")
+    line = emit.concat([front, gap, near, written], 0, f"{name}.all")
+    extent = emit.squeeze(emit.extent(line, 0, f"{name}.extent"), 0, f"{name}.steps")
+    places = emit.unsqueeze(emit.range(extent, f"{name}.range"), 1, f"{name}.places")
+    steps = emit.extent(written, 0, f"{name}.most")
+    shift = emit.op("Sub", [steps, lengths], f"{name}.shift")
+    moved = emit.op("Sub", [places, shift], f"{name}.moved")
+    inside = emit.op("Max", [moved, none], f"{name}.inside")
+    found = emit.op("GatherElements", [line, inside], f"{name}.found", axis=0)
+    own = emit.op("GreaterOrEqual", [moved, none], f"{name}.own")
+    return emit.op("Where", [own, found, none], name)
+
+
+def _read(emit: Emitter, numbers: str, axes: int, name: str) -> _Read:
     whole, longest, follows = _Bytes(emit, axes, name), _table(1), _table(0)
     need = whole.looked_up(numbers, longest, "need")
     low = whole.looked_up(numbers, _table(2), "low")
@@ -53,7 +117,8 @@ def decoded(emit: Emitter, numbers: str, axes: int, name: str) -> str:
     for count in counts[1:]:
         run = emit.op("Add", [run, count], f"{name}.run")
     full = whole.both(fitting[0], emit.op("Equal", [run, need], f"{name}.complete"), "full")
-    return whole.chosen(numbers, run, emit.op("Cast", [full], f"{name}.full.number", to=INT64))
+    full = emit.op("Cast", [full], f"{name}.full.number", to=INT64)
+    return _Read(whole, numbers, need, run, full)
 
 
 def _table(what: int) -> list[int]:
@@ -102,17 +167,30 @@ class _Bytes:
             "Pad", [value, emit.integers(*pads), emit.integer(0)], f"{self.name}.{what}.padded"
         )
 
-    def chosen(self, numbers: str, run: str, full: str) -> str:
-        """The numbers of the pieces: `run` bytes from each lead on fit, all of them if `full`."""
-        emit, name = self.emit, self.name
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What is read of each of the `numbers`: how many bytes a character has that it leads (`need`,
+    0 if none), how many of those fit (`run`), and 1 if all do (`full`)."""
+
+    values: _Bytes
+    numbers: str
+    need: str
+    run: str
+    full: str
+
+    def pieces(self) -> str:
+        """The numbers of the pieces."""
+        emit, name, before = self.values.emit, self.values.name, self.values.before
+        numbers, run, full = self.numbers, self.run, self.full
         covered: str = ""
         whole = full
         for steps in range(1, LONGEST):
             long = emit.op(
-                "Greater", [self.before(run, steps), emit.integer(steps)], f"{name}.long.{steps}"
+                "Greater", [before(run, steps), emit.integer(steps)], f"{name}.long.{steps}"
             )
             inside = emit.op(
-                "Where", [long, self.before(full, steps), emit.integer(0)], f"{name}.in.{steps}"
+                "Where", [long, before(full, steps), emit.integer(0)], f"{name}.in.{steps}"
             )
             whole = emit.op("Max", [whole, inside], f"{name}.whole.{steps}")
             covered = emit.op("Or", [covered, long], f"{name}.covered") if covered else long
