@@ -171,7 +171,7 @@ def calls(
         columns = read_stream(recorder.session.metadata)
         assert columns is not None
         stream = StreamSession(recorder, columns)
-        Cutting(stream, plan, ids, np.random.default_rng(2)).run(feeds)
+        Cutting(stream, plan, facts, ids, np.random.default_rng(2)).run(feeds)
         carried = {state.name: state.after for state in columns.states}
     else:
         recorder.run(feeds)
