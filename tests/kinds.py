@@ -370,8 +370,9 @@ def encoders_data(
     combine: Sequence[str] = ("concat",),
     outputs: Sequence[Mapping[str, Any]] = (),
     beside: Sequence[str] = (),
+    cardinality: str = "N:1",
 ) -> dict[str, Any]:
-    """The data of a spec N:1 with several encoders: of each the columns that it reads, named as
+    """The data of a spec with several encoders: of each the columns that it reads, named as
     kinds, with `kind.2` for another column of a kind; or all that the spec says of it. Columns of
     whole rows may stand `beside` them."""
     kinds = {**SEQUENCES, **LABELS_OF_STEPS, **CLIPS, **SOUNDS, **STATICS, **COUNTS}
@@ -390,7 +391,7 @@ def encoders_data(
         "output": [dict(each) for each in outputs] or [output("class")],
     }
     more = {"encoders": written, "combine": list(combine)}
-    return {"name": "test", "cardinality": "N:1", "data": data, **more}
+    return {"name": "test", "cardinality": cardinality, "data": data, **more}
 
 
 _EMBEDDED = ("words", "spelled", "tokens", "chars", "bytes")

@@ -323,9 +323,71 @@ ENCODERS: dict[str, dict[str, Any]] = {
     },
 }
 """Several encoders, whose rows have numbers of steps of their own."""
+LOW = {**BOTH_WAYS, "norm": "layer", "name": "low"}
+VECTOR_AT_EACH = ["context", "difference", "product", "cosine", "manhattan"]
+OF_ONE: dict[str, dict[str, Any]] = {
+    "N:1 a span of one of two": encoders_data(
+        {
+            "question": {"inputs": ["words"], "layers": [LOW]},
+            "passage": {
+                "inputs": ["spelled", "category"],
+                "layers": [
+                    {**LOW, "units": 2},
+                    {"attend": "question", "combine": ["concat"], "name": "met"},
+                    {"dense": 6, "activation": "tanh"},
+                    {"attend": "question", "score": "pooling", "combine": VECTOR_AT_EACH},
+                    {**BOTH_WAYS, "units": 2, "name": "last"},
+                ],
+            },
+        },
+        outputs=[
+            output("span", reads=["passage"]),
+            output("no_position", reads=["passage.met", "passage"], head={"hidden": [3]}),
+            output("short_span", reads=["question"]),
+        ],
+        beside=["number"],
+    ),
+    "N:1 a position and a class": encoders_data(
+        {
+            "left": {"inputs": ["frames"], "layers": [LOW]},
+            "right": {"inputs": ["frames.2"], "same_as": "left"},
+        },
+        ["difference"],
+        [output("class"), output("position", reads=["right"]),
+         {"column": "found", "as": "states", "reads": ["left"], "pooling": "mean"}],
+    ),
+    "N:N given another": encoders_data(
+        {
+            "about": {"inputs": ["chars"], "pooling": "attention"},
+            "said": {
+                "inputs": ["words", "key_steps"],
+                "layers": [{"attend": "about", "score": "pooling"}, LOW],
+            },
+        },
+        outputs=[
+            output("tags", reads=["said"]), output("path", reads=["said"]),
+            output("keys", reads=["said.low"]), output("out_frames", reads=["said.input"]),
+            {"column": "each", "as": "states", "reads": ["said"]},
+        ],
+        beside=["category"],
+        cardinality="N:N",
+    ),
+    "N:N of two and a row": encoders_data(
+        {
+            "one": {"inputs": ["frames"], "pooling": "max"},
+            "two": {"inputs": ["image"], "layers": [{"dense": 4}, {"attend": "one", "score": "dot"},
+                                                    {"cell": "gru", "units": 4}]},
+        },
+        ["product"],
+        [output("tags", reads=["one"]), output("path", reads=["two"]), output("labels")],
+        cardinality="N:N",
+    ),
+}  # fmt: skip
+"""Answers of the steps of one of several encoders."""
 SPECS: dict[str, dict[str, Any]] = {
     **MIXED,
     **{f"N:1 encoders {name}": data for name, data in ENCODERS.items()},
+    **OF_ONE,
     **{
         f"N:1 {name}": spec_data(
             "N:1", [name],

@@ -133,7 +133,7 @@ class Dataset:
     - `series`, where rows are steps or windows of series; `filled`: how many steps have no row.
     - `new`, by target column: how often each label occurs that no training row has.
     - `own`: where the steps of rows are on further time axes, by axis; `axes` has the axis of each
-      input that is on one.
+      input that is on one, `of_targets` of each target.
     - `weights` of the rows in the loss; None where all count the same.
     """
 
@@ -152,6 +152,7 @@ class Dataset:
     new: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     own: Mapping[str, Places] = field(default_factory=dict)
     axes: Mapping[str, str] = field(default_factory=dict)
+    of_targets: Mapping[str, str] = field(default_factory=dict)
     weights: PerRow | None = None
 
     @property
@@ -201,9 +202,12 @@ class Dataset:
             key: view.batch(own.get(self.axes.get(key, ""), placed))
             for key, view in self.inputs.items()
         }
-        targets = {column: view.batch(placed)[0] for column, view in self.targets.items()}
+        targets = {
+            column: view.batch(own.get(self.of_targets.get(column, ""), placed))[0]
+            for column, view in self.targets.items()
+        }
         new = {
-            column: view.new_of(placed)
+            column: view.new_of(own.get(self.of_targets.get(column, ""), placed))
             for column, view in self.targets.items()
             if isinstance(view, KeySteps | LabelSets) and len(view.new)
         }

@@ -419,6 +419,7 @@ def _dataset(job: _Job, arrays: Arrays, key: str) -> Dataset:
         new,
         own,
         axes,
+        {column: axis for column, axis in encoding.axes().items() if axis in own},
         PerRow(arrays[WEIGHTS]) if WEIGHTS in arrays else None,
     )
 

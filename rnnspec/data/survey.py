@@ -31,7 +31,7 @@ from rnnspec.data.statistics import NOISE, Moments, rounded_off
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import ColumnFacts, Facts, NumericFacts
 from rnnspec.spec import SeriesInput, Spec
-from rnnspec.spec.views import encoder_of
+from rnnspec.spec.views import encoder_answered, encoder_of
 
 
 def survey(
@@ -63,7 +63,7 @@ def survey(
     inputs, outputs = collectors(spec, reading, lambda: kept.read(columns, None))
     columns = [*inputs, *outputs]
     encoders = [*inputs.items(), *outputs.items()]
-    axes = encoder_of(spec)
+    axes = encoder_of(spec) | encoder_answered(spec)
     for chunk, bad in kept.read(columns, report):
         add_chunk(chunk, encoders, bad, axes)
     kept.check()

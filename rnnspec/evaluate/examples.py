@@ -19,7 +19,7 @@ from rnnspec.data.shards import FILE
 from rnnspec.evaluate.pictures import png_of
 from rnnspec.plan import Facts, Plan, nodes
 from rnnspec.plan.facts import SPACE
-from rnnspec.plan.names import first_sequence, names_of, steps_in
+from rnnspec.plan.names import first_sequence, first_sequences, names_of, steps_in
 
 T = TypeVar("T")
 NUMBERS = 8
@@ -111,10 +111,11 @@ class Rows:
         file = f"{self.files[number]}, " if len(self.files) > 1 else ""
         return f"{file}{self.unit} {line:,}"
 
-    def steps(self, batch: Batch, row: int) -> tuple[str, ...]:
-        """A name for each step of a row: its tokens, or numbers from 1."""
-        first = first_sequence(self.plan)
-        assert first is not None
+    def steps(self, batch: Batch, row: int, axis: str = "") -> tuple[str, ...]:
+        """A name for each step of a row on a time axis, the first one unless it is named: its
+        tokens, or numbers from 1."""
+        firsts = first_sequences(self.plan)
+        first = firsts[axis or next(iter(firsts))]
         values, lengths = batch.inputs[first.key]
         if isinstance(first, nodes.TokensInput):
             raw = _raw(first, batch, row) if first.kind in WHOLE else None

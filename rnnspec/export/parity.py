@@ -169,14 +169,14 @@ class _Compared:
         if isinstance(node, PositionOutput):
             assert isinstance(one, Positions) and isinstance(other, Positions)
             told = [got[name] for name in output_names(model.plan, node, self.ids)]
-            return compare_positions(node, probe.lengths, one, other, told)
+            return compare_positions(node, probe.steps(node), one, other, told)
         assert isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor)
         moments = exact.moments(node.column, inputs_of(exact, probe.batch))
         answers = Answers(
             one.double().numpy(),
             other.numpy(),
             got,
-            probe.lengths,
+            probe.steps(node),
             None if moments is None else moments.numpy(),
         )
         figures = compare(model.plan, node, facts, answers)
@@ -215,7 +215,7 @@ def _paths(
     assert isinstance(module, ChainModule)
     scores = exact.scores(node.column, inputs_of(exact, probe.batch))
     found = [got[name] for name in output_names(exact.plan, node, False)]
-    lengths = torch.from_numpy(probe.lengths)
+    lengths = torch.from_numpy(probe.steps(node))
     answers = PathAnswers(expected, precise, scores, found, lengths)
     return compare_paths(node, module, facts, answers)
 

@@ -324,12 +324,18 @@ def _bytes(text: str) -> NDArray[np.int64]:
 class Probe:
     """A batch in both forms: `feeds` for the file, and `batch` for the trained module, values and
     lengths by the inputs' keys. Values past the lengths are arbitrary in both. `lengths` `[B]` are
-    the rows' steps, `seeds` `[B]` what answers are drawn from."""
+    the rows' steps on the first time axis, `on_axes` those on each, `seeds` `[B]` what answers are
+    drawn from."""
 
     feeds: Feeds
     batch: Batch
     lengths: NDArray[np.int64]
     seeds: NDArray[np.int64]
+    on_axes: Mapping[str, NDArray[np.int64]]
+
+    def steps(self, node: nodes.OutputNode) -> NDArray[np.int64]:
+        """The rows' steps that an answer is about, `[B]`."""
+        return self.on_axes.get(node.axis, self.lengths)
 
 
 def probes(
@@ -383,7 +389,7 @@ def probe(plan: Plan, facts: Facts, lengths: Lengths, draw: Generator, ids: bool
     seeds = draw.integers(-(2**63), 2**63 - 1, len(lengths), np.int64)
     if any(map(draws, plan.outputs)):
         feeds[SEED] = seeds
-    return Probe(feeds, batch, lengths, seeds)
+    return Probe(feeds, batch, lengths, seeds, on_axes)
 
 
 def _lengths_on_axes(plan: Plan, lengths: Lengths, draw: Generator) -> dict[str, Lengths]:

@@ -15,7 +15,7 @@ from rnnspec.data import Batch
 from rnnspec.objective import losses
 from rnnspec.objective.settings import LossSettings, OutputLoss
 from rnnspec.objective.transducer import transducer_loss
-from rnnspec.plan.names import first_sequence, steps_in
+from rnnspec.plan.names import first_sequences, steps_in
 from rnnspec.plan.nodes import (
     ChainOutput,
     ClassOutput,
@@ -176,8 +176,9 @@ def _position_loss(
 def _chain_loss(
     objective: Objective, node: ChainOutput, scores: Tensor, targets: Tensor, inputs: Inputs
 ) -> Tensor:
-    module, first = objective.model.output(node.column), first_sequence(objective.model.plan)
-    assert isinstance(module, ChainModule) and first is not None
+    module, firsts = objective.model.output(node.column), first_sequences(objective.model.plan)
+    assert isinstance(module, ChainModule)
+    first = firsts[node.axis]
     lengths = steps_in(first, inputs[first.key][1])
     return module.surprise(scores, targets, lengths)
 

@@ -13,6 +13,7 @@ from rnnspec.spec.attending import (
     DotScore,
     GeneralScore,
     MultiHeadScore,
+    PoolingScore,
 )
 
 Comparison = Literal["difference", "product", "cosine", "manhattan"]
@@ -35,9 +36,12 @@ def attending(
     layer: AttendLayer, name: str, at: str, query: Read, memory: Read, nodes: list[Node]
 ) -> Read:
     """What a layer gives that attends from `query` to `memory`; its nodes are added. `at` is its
-    place in the spec. Raises DataError where it does not fit the widths of the data."""
-    context = Read(f"{name}.context", memory.width)
-    nodes.append(_attention(layer, context.name, at, query, memory))
+    place in the spec. Where the layer `pools`, `memory` is the one vector of the other encoder.
+    Raises DataError where it does not fit the widths of the data."""
+    context = memory
+    if not layer.pools:
+        context = Read(f"{name}.context", memory.width)
+        nodes.append(_attention(layer, context.name, at, query, memory))
     parts: list[Read] = []
     for kind in layer.combine:
         if kind == "concat":
@@ -73,6 +77,8 @@ def _attention(layer: AttendLayer, name: str, at: str, query: Read, memory: Read
                 raise DataError(
                     f"{at}.score.multi_head: {units} units cannot be shared by {heads} heads"
                 )
+        case PoolingScore():
+            raise AssertionError("there is nothing to attend to")
         case _:
             assert_never(layer.score)
     widths = query.width, memory.width

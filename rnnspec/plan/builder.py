@@ -66,7 +66,8 @@ class Stack:
     """The layers of `part` ("encoder" or "decoder") of a spec, which are added to `nodes` as
     `prefix.0`, `prefix.1`, …; `initial` gives the states of those that choose none themselves, and
     `others` are what layers may read by name besides one another and what the first one reads, and
-    `attended` gives what a layer attends to."""
+    `attended` gives what a layer attends to. `place` is where the part stands in the file, if it
+    is one of several encoders."""
 
     spec: language.Spec
     part: str
@@ -75,6 +76,7 @@ class Stack:
     initial: InitialStates
     others: Mapping[str, Read] = field(default_factory=dict)
     attended: Callable[[AttendLayer], Read] | None = None
+    place: str = ""
 
     def built(self, read: Read, finish: Finish = whole) -> Read:
         """The last value of `values`."""
@@ -116,7 +118,7 @@ class Stack:
             node = self._recurrent(name, index, layer, flat(source, self.nodes))
             after = partial(self._after, index, layer, node)
             return finish(Read(node.name, node.width), after)
-        at = f"{self.part}.layers[{index}]"
+        at = f"{self.place or self.part}.layers[{index}]"
         if isinstance(layer, AttendLayer):
             assert self.attended is not None, "one of several encoders"
             memory, query = self.attended(layer), flat(source, self.nodes)
@@ -163,7 +165,9 @@ class Stack:
             for node in cell.graph.nodes:
                 extent(node.shape, extents)
         except ValueError as problem:
-            raise DataError(f"{self.part}.layers[{index}]: {cell.name}: {problem}") from None
+            raise DataError(
+                f"{self.place or self.part}.layers[{index}]: {cell.name}: {problem}"
+            ) from None
 
     def _after(self, index: int, layer: RecurrentLayer, node: Recurrent, read: Read) -> Read:
         """What follows a recurrent node, on sequences or on the pooled vector."""
@@ -197,8 +201,8 @@ class Stack:
         width = next(v.width for v in self.nodes if isinstance(v, VectorInput) and v.name == name)
         if width != widths[first]:
             raise DataError(
-                f"{self.part}.layers[{index}].initial_state: column {column!r} holds {width}"
-                f" numbers for each row, but the state {first} is {widths[first]} wide"
+                f"{self.place or self.part}.layers[{index}].initial_state: column {column!r} holds"
+                f" {width} numbers for each row, but the state {first} is {widths[first]} wide"
             )
 
     def _skip(self, index: int, layer: RecurrentLayer, node: Recurrent, read: Read) -> Read:
@@ -206,7 +210,7 @@ class Stack:
             columns = ", ".join(repr(each.column) for each in self.spec.data.inputs)
             what = "column" if len(self.spec.data.inputs) == 1 else "columns"
             raise DataError(
-                f"{self.part}.layers[{index}].skip:"
+                f"{self.place or self.part}.layers[{index}].skip:"
                 f" {unequal_widths(layer.skip, node.inputs, read.width)}"
                 f" ({what} {columns}); put a layer without skip before it"
             )

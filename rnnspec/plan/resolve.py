@@ -12,13 +12,14 @@ from rnnspec.plan.facts import Facts
 from rnnspec.plan.nodes import Latest, Node, Plan, Pool, PoolKind, Recurrent, verify
 from rnnspec.plan.resolve_alignment import align_answer
 from rnnspec.plan.resolve_decoder import Encoded, Source, write_answer
-from rnnspec.plan.resolve_encoders import all_pooled, all_written
+from rnnspec.plan.resolve_encoders import all_encoded
 from rnnspec.plan.resolve_inputs import Sources, read_inputs
 from rnnspec.plan.resolve_outputs import answer, in_order, named
 from rnnspec.plan.stateless import Read, flat, joined, side_by_side
 from rnnspec.spec.branches import Branch, branches, one_pooling, read_by_outputs
 from rnnspec.spec.decoder import NoAttention
 from rnnspec.spec.init import initializer_of
+from rnnspec.spec.views import of_one_encoder
 
 Values = dict[str, Read]
 """What the layers of the encoder give, by name: see `Stack.values`."""
@@ -38,17 +39,23 @@ def resolve(spec: language.Spec, facts: Facts) -> Plan:
 
 
 def _answer_encoders(spec: language.Spec, facts: Facts) -> list[Node]:
-    """The heads over the vectors of several encoders, and the decoder over their steps."""
+    """The decoder over the steps of several encoders, and the heads: over their vectors together,
+    or over the steps of one."""
     nodes: list[Node] = []
+    several = all_encoded(spec, facts, nodes)
     if spec.decoder is not None:
-        written = all_written(spec, facts, nodes)
-        read = written.pooled
-        write_answer(Encoded(spec, facts, written.inputs, nodes, [], written.sources))
-    else:
-        read = all_pooled(spec, facts, nodes)
-    if read is not None:
-        for branch in branches(spec):
-            answer(spec, facts, branch, read, nodes)
+        write_answer(Encoded(spec, facts, several.inputs, nodes, [], several.sources))
+    for branch in branches(spec):
+        read, first = several.pooled, branch.outputs[0]
+        if of_one_encoder(spec, first):
+            steps = side_by_side(named(branch, "reads"), several.steps(first), nodes)
+            read = flat(steps, nodes)
+            if branch.pooling is not None:
+                read = _pool(branch, read, nodes)
+            elif not isinstance(first, language.StatesOutput):
+                read = joined(named(branch, "beside"), [read, *several.inputs.beside], nodes)
+        assert read is not None, "vectors of all encoders"
+        answer(spec, facts, branch, read, nodes)
     return nodes
 
 

@@ -18,10 +18,17 @@ from rnnspec.plan.resolve_decoder import Source
 from rnnspec.plan.resolve_inputs import Sources, read_inputs
 from rnnspec.plan.stateless import Read, flat, joined, side_by_side
 from rnnspec.spec.attending import AttendLayer
-from rnnspec.spec.branches import branches
+from rnnspec.spec.branches import one_pooling, read_by_outputs
 from rnnspec.spec.decoder import NoAttention
 from rnnspec.spec.encoder import Combination
-from rnnspec.spec.views import View, attended_at_end, beside_encoders, views
+from rnnspec.spec.views import (
+    View,
+    answers_of_all,
+    beside_encoders,
+    encoder_read,
+    layers_read,
+    views,
+)
 
 
 def prefix_of(name: str) -> str:
@@ -29,78 +36,44 @@ def prefix_of(name: str) -> str:
     return f"encoders.{name}."
 
 
-def all_pooled(spec: language.Spec, facts: Facts, nodes: list[Node]) -> Read:
-    """The vectors of all encoders of `spec`, combined; their nodes are added. Raises DataError."""
-
-    ends = {view.name for view in views(spec) if _pools_at_ends(spec, view)}
-
-    def pooled(view: View, inputs: Sources, read: Read) -> Read:
-        return pool(view.spec, read, prefix_of(view.name), inputs.nodes)
-
-    def finish(view: View, inputs: Sources) -> Finish:
-        if view.name not in ends:
-            return whole
-        return lambda read, after: after(pooled(view, inputs, read))
-
-    def value(view: View, inputs: Sources, read: Read) -> Read:
-        return read if view.name in ends else pooled(view, inputs, read)
-
-    met_all = _combined(spec.combine, _each(spec, facts, nodes, finish, value), nodes)
-    return joined("beside", [met_all, *_beside(spec, facts, nodes).beside], nodes)
-
-
-def _pools_at_ends(spec: language.Spec, view: View) -> bool:
-    """Whether the ends of a layer are pooled before its directions are merged: they are in
-    different places until then. What others attend to has all steps."""
-    last = view.spec.encoder.layers[-1]
-    at_ends = isinstance(view.spec.pooling, language.LastPooling)
-    recurrent = isinstance(last, language.RecurrentLayer) and last.skip == "none"
-    return at_ends and recurrent and view.name not in attended_at_end(spec)
-
-
 @dataclass(frozen=True, slots=True)
-class Written:
-    """What several encoders give a decoder: its `sources` and, in `inputs`, vectors of the row; and
-    the vector that answers beside it are made of, where there are some."""
+class Several:
+    """What several encoders give: to a decoder their `sources` and, in `inputs`, vectors of the
+    row; `pooled`, the vector that answers of all are made of, where there are some; and the values
+    of the layers of each encoder, by name."""
 
     sources: tuple[Source, ...]
     inputs: Sources
-    pooled: Read | None = None
+    pooled: Read | None
+    values: Mapping[str, Mapping[str, Read]]
+
+    def steps(self, output: language.Output) -> list[Read]:
+        """The layers that an answer of one encoder is made of."""
+        values = self.values[encoder_read(output)]
+        return [values[name] for name in layers_read(output) or (LAST,)]
 
 
-def all_written(spec: language.Spec, facts: Facts, nodes: list[Node]) -> Written:
-    """The steps of all encoders of `spec`, for its decoder; their nodes are added. Raises
-    DataError."""
-    assert spec.decoder is not None, "a decoder reads the steps"
-    answered = bool(branches(spec))
-    states_alone = isinstance(spec.decoder.attention, NoAttention) and not answered
-    vectors: list[Read] = []
-
-    def finish(view: View, inputs: Sources) -> Finish:
-        attended = view.name in attended_at_end(spec)
-        return _unfinished if states_alone and not attended else whole
-
-    def steps(view: View, inputs: Sources, memory: Read) -> Read:
-        if answered:
-            vectors.append(pool(view.spec, memory, prefix_of(view.name), inputs.nodes))
-        return memory
-
-    memories = _each(spec, facts, nodes, finish, steps)
+def all_encoded(spec: language.Spec, facts: Facts, nodes: list[Node]) -> Several:
+    """The encoders of `spec`; their nodes are added. Raises DataError."""
+    growing: dict[str, _Growing] = {}
+    for view in views(spec):
+        growing[view.name] = _Growing.of(view, facts, growing)
+    for each in growing.values():
+        each.until(LAST)
+    vectors = [each.vector() for each in growing.values()] if answers_of_all(spec) else []
+    nodes += _in_turn(_nodes_of(growing))
     beside = _beside(spec, facts, nodes)
     pooled = None
-    if answered:
+    if vectors:
         pooled = joined("beside", [_combined(spec.combine, vectors, nodes), *beside.beside], nodes)
-    layers = [node for node in nodes if isinstance(node, Recurrent)]
-    sources = tuple(
-        Source(memory, _of_encoder(layers, view.name), view.name)
-        for memory, view in zip(memories, views(spec), strict=True)
-    )
-    return Written(sources, beside, pooled)
-
-
-def _unfinished(read: Read, after: Callable[[Read], Read]) -> Read:
-    """The last recurrent layer without what follows it: its states alone are read."""
-    return read
+    sources: tuple[Source, ...] = ()
+    if spec.decoder is not None:
+        layers = [node for node in nodes if isinstance(node, Recurrent)]
+        sources = tuple(
+            Source(flat(each.known[LAST], nodes), _of_encoder(layers, name), name)
+            for name, each in growing.items()
+        )
+    return Several(sources, beside, pooled, {name: each.known for name, each in growing.items()})
 
 
 def _of_encoder(layers: Sequence[Recurrent], name: str) -> tuple[Recurrent, ...]:
@@ -111,11 +84,35 @@ def _of_encoder(layers: Sequence[Recurrent], name: str) -> tuple[Recurrent, ...]
 
 @dataclass(slots=True)
 class _Growing:
-    """An encoder, built as far as it has been asked for: the values of its `layers` so far."""
+    """An encoder, built as far as it has been asked for: the values of its `layers` so far.
+    Encoders grow together: one may attend to a layer of another before that one ends. Of its nodes
+    the first `read` ones are those of its inputs. `at_ends`: its last value is its vector."""
 
+    view: View
     inputs: Sources
     layers: Iterator[dict[str, Read]]
+    read: int
+    at_ends: bool
     known: dict[str, Read] = field(default_factory=dict)
+    pooled: Read | None = None
+
+    @staticmethod
+    def of(view: View, facts: Facts, others: Mapping[str, _Growing]) -> _Growing:
+        """The encoder of a view, which attends to `others`. Raises DataError."""
+        inputs, at_ends = _read(view, facts), _pools_at_ends(view)
+        finish: Finish = whole
+        if at_ends:
+
+            def finish(read: Read, after: Callable[[Read], Read]) -> Read:
+                return after(pool(view.spec, read, prefix_of(view.name), inputs.nodes))
+
+        elif _reads_states_alone(view.spec):
+
+            def finish(read: Read, after: Callable[[Read], Read]) -> Read:
+                return read
+
+        read = len(inputs.nodes)
+        return _Growing(view, inputs, _layers(view, inputs, finish, others), read, at_ends)
 
     def until(self, name: str) -> Read:
         """The steps of the layer `name`, with all that it depends on."""
@@ -123,34 +120,42 @@ class _Growing:
             self.known = next(self.layers)
         return flat(self.known[name], self.inputs.nodes)
 
+    def vector(self) -> Read:
+        """The one vector of all steps, by the pooling of the encoder."""
+        if self.pooled is None:
+            self.pooled, nodes = self.until(LAST), self.inputs.nodes
+            if not self.at_ends:
+                self.pooled = pool(self.view.spec, self.pooled, prefix_of(self.view.name), nodes)
+        return self.pooled
 
-def _each(
-    spec: language.Spec,
-    facts: Facts,
-    nodes: list[Node],
-    finish: Callable[[View, Sources], Finish],
-    value: Callable[[View, Sources, Read], Read],
-) -> list[Read]:
-    """The `value` of what the last layer of each encoder gives, followed by `finish`; their nodes
-    are added. Encoders grow together: one may attend to a layer of another before that one ends."""
-    growing: dict[str, _Growing] = {}
-    for view in views(spec):
-        inputs = _read(view, facts)
-        after = finish(view, inputs)
-        growing[view.name] = _Growing(inputs, _layers(view, inputs, after, growing))
-    found = [
-        value(view, growing[view.name].inputs, growing[view.name].until(LAST))
-        for view in views(spec)
-    ]
+
+def _pools_at_ends(view: View) -> bool:
+    """Whether the ends of a layer are pooled before its directions are merged: they are in
+    different places until then. What others read too has all steps."""
+    last = view.spec.encoder.layers[-1]
+    at_ends = isinstance(view.spec.pooling, language.LastPooling)
+    recurrent = isinstance(last, language.RecurrentLayer) and last.skip == "none"
+    return at_ends and recurrent and one_pooling(view.spec)
+
+
+def _reads_states_alone(spec: language.Spec) -> bool:
+    """Whether a decoder reads the last recurrent layer without what follows it: its states alone
+    are read."""
+    decoder = spec.decoder
+    without = decoder is not None and isinstance(decoder.attention, NoAttention)
+    return without and None not in read_by_outputs(spec, decoder=False)
+
+
+def _nodes_of(growing: Mapping[str, _Growing]) -> list[Node]:
+    """The nodes of all encoders, those with the same weights sharing them."""
     every: list[Node] = []
-    for view in views(spec):
+    for each in growing.values():
         known = {node.name for node in every}  # a column may give first states to several encoders
-        own = growing[view.name].inputs.nodes
-        if view.same_as:
-            own = _sharing(own, growing[view.same_as].inputs.nodes)
+        own = each.inputs.nodes
+        if each.view.same_as:
+            own = list(_sharing(each, growing[each.view.same_as]))
         every += [node for node in own if node.name not in known]
-    nodes += _in_turn(every)
-    return found
+    return every
 
 
 def _in_turn(nodes: Sequence[Node]) -> Iterator[Node]:
@@ -198,18 +203,28 @@ def _layers(
         initial = from_vector(joined(f"{prefix}start", inputs.start, nodes), nodes)
 
     def attended(layer: AttendLayer) -> Read:
-        return others[layer.encoder].until(layer.layer)
+        other = others[layer.encoder]
+        return other.vector() if layer.pools else other.until(layer.layer)
 
-    stack = Stack(view.spec, "encoder", f"{prefix}layers", nodes, initial, attended=attended)
+    place = f"encoders.{view.same_as or view.name}"
+    stack = Stack(
+        view.spec, "encoder", f"{prefix}layers", nodes, initial, attended=attended, place=place
+    )
     return stack.growing(source, finish)
 
 
-def _sharing(own: Sequence[Node], others: Sequence[Node]) -> list[Node]:
-    """The nodes `own`, with the weights of the nodes in the same places among `others`."""
-    return [
-        replace(node, same_as=other.name) if any(node.weights()) else node
-        for node, other in zip(own, others, strict=True)
-    ]
+def _sharing(one: _Growing, other: _Growing) -> Iterator[Node]:
+    """The nodes of an encoder with the weights of those of another: of its inputs of those in the
+    same places, of its layers of those with the same names."""
+    own, others = one.inputs.nodes, other.inputs.nodes
+    prefix, of_other = prefix_of(one.view.name), prefix_of(other.view.name)
+    names = {node.name for node in others}
+    for place, node in enumerate(own):
+        name = of_other + node.name.removeprefix(prefix)
+        if place < one.read:
+            name = others[place].name
+        shared = any(node.weights()) and name in names
+        yield replace(node, same_as=name) if shared else node
 
 
 def _combined(kinds: Sequence[Combination], reads: Sequence[Read], nodes: list[Node]) -> Read:

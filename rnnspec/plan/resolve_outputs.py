@@ -22,6 +22,7 @@ from rnnspec.plan.nodes import (
     NumericOutput,
     Ordinal,
     Output,
+    OutputNode,
     PositionOutput,
     Scores,
     SeasonAgo,
@@ -29,6 +30,7 @@ from rnnspec.plan.nodes import (
     StatesOutput,
     TokensInput,
 )
+from rnnspec.plan.nodes.node import STEPS, ColumnNode
 from rnnspec.plan.stateless import Read, affine_init, dropped
 from rnnspec.spec.branches import Branch
 from rnnspec.spec.distributions import (
@@ -40,6 +42,7 @@ from rnnspec.spec.distributions import (
 )
 from rnnspec.spec.outputs import Distributed, Headed, StepOutput
 from rnnspec.spec.stack import unequal_tied
+from rnnspec.spec.views import encoder_read, of_one_encoder
 
 
 def answer(
@@ -52,7 +55,7 @@ def answer(
         name, steps = f"output.{first.column}", branch.pooling is None
         reverse = steps and any(isinstance(n, TokensInput) and n.reverse for n in nodes)
         states = StatesOutput(name, read.name, first.column, read.width, steps, reverse)
-        nodes.append(states)
+        nodes.append(replace(states, axis=_axis(spec, first)) if steps else states)
         return
     init = affine_init(head.init)
     name = "pool.dropout" if branch.pooling is not None else "head.dropout"
@@ -66,7 +69,9 @@ def answer(
     for target in branch.outputs:
         assert not isinstance(target, language.StatesOutput), "a branch of its own"
         dense = "answer" if alone else f"answer.{target.column}"
-        end = _output(target, facts, dense, nodes)
+        end = _output(target, facts, dense, _own_inputs(spec, target, nodes))
+        if isinstance(end, OutputNode) and of_one_encoder(spec, target):
+            end = replace(end, axis=_axis(spec, target))
         tied = _tied(branch, target, read, nodes)
         if tied:
             nodes.append(Scores(dense, read.name, read.width, _width(end), tied, init))
@@ -83,6 +88,19 @@ def answer(
             end = replace(end, source=nodes[-1].name)
         ends.append(end)
     nodes.extend(ends)
+
+
+def _axis(spec: language.Spec, target: language.Output) -> str:
+    """The axis of the steps that an answer is about."""
+    return f"{STEPS}.{encoder_read(target)}" if spec.encoders else STEPS
+
+
+def _own_inputs(spec: language.Spec, target: Headed, nodes: list[Node]) -> list[Node]:
+    """The nodes without the inputs of other encoders than the one that an answer is made of."""
+    if not spec.encoders or not of_one_encoder(spec, target):
+        return nodes
+    axis = _axis(spec, target)
+    return [node for node in nodes if not isinstance(node, ColumnNode) or node.axis == axis]
 
 
 def named(branch: Branch, name: str) -> str:

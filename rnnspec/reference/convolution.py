@@ -113,7 +113,8 @@ _COMBINED: dict[CombineKind, Callable[..., Array]] = {
 
 
 def combine(plan: Plan, node: Combine, weights: Arrays, values: Arrays) -> Array:
-    return np.asarray(_COMBINED[node.kind]([values[name] for name in node.reads], axis=0))
+    parts = np.broadcast_arrays(*(values[name] for name in node.reads))
+    return np.asarray(_COMBINED[node.kind](parts, axis=0))
 
 
 def _places(x: Array, stride: Extent) -> tuple[int, ...]:

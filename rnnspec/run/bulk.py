@@ -27,12 +27,13 @@ default it waits 5 ms, as long as it computes a batch."""
 
 @dataclass(slots=True)  # not frozen: one is made for every row, in half the time
 class Values:
-    """The values of a row, in the order of the columns, its number of steps, and the length on each
-    time axis that the graph takes."""
+    """The values of a row, in the order of the columns, its number of steps on the first time axis,
+    the length on each that the graph takes, and where there are several the steps on each."""
 
     cells: list[Any]
     steps: int
     lengths: dict[str, int]
+    on_axes: dict[str, int]
 
 
 def _size(row: Read) -> int:

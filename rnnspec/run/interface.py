@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
@@ -156,7 +156,7 @@ class OutputColumn:
     `intervals`, shares of the true values, the bounds `lower` and `upper`, and `samples` draws.
 
     `drawn` answers need a seed; `double` ones are float64; `name` is the graph output, if it
-    differs from the column.
+    differs from the column. An answer of steps, or one of them, is of those of the `axis`.
     """
 
     column: str
@@ -173,13 +173,14 @@ class OutputColumn:
     intervals: tuple[float, ...] = ()
     samples: int = 0
     more_copies: tuple[str, ...] = ()
+    axis: str = STEPS
 
     def written(self) -> dict[str, Any]:
         """As the metadata have it, with `intervals`, `samples` and `more_copies` only where there
-        are some."""
+        are some, and without the usual axis."""
         found = asdict(self)
         given: dict[str, object] = {"intervals": self.intervals, "samples": self.samples}
-        given |= {"more_copies": self.more_copies}
+        given |= {"more_copies": self.more_copies, "axis": self.axis != STEPS}
         return {key: value for key, value in found.items() if given.get(key, True)}
 
     @property
@@ -285,8 +286,13 @@ def interface(plan: Plan, facts: Facts, ids: bool = False) -> Interface:
     read = (node for node in plan.inputs if input_names(node, ids))
     return Interface(
         tuple(_input(plan, node, ids) for node in read),
-        tuple(OUTPUT_COLUMNS[type(node)](plan, node, facts, ids) for node in plan.outputs),
+        tuple(_output(plan, node, facts, ids) for node in plan.outputs),
     )
+
+
+def _output(plan: Plan, node: nodes.Output, facts: Facts, ids: bool) -> OutputColumn:
+    found = OUTPUT_COLUMNS[type(node)](plan, node, facts, ids)
+    return replace(found, axis=node.axis) if isinstance(node, nodes.OutputNode) else found
 
 
 def read_interface(metadata: Mapping[str, str]) -> Interface:

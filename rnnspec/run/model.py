@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast, get_args
 
 import numpy as np
@@ -177,7 +178,9 @@ class Model:
                 raise DataError(f"column {column.column!r} {error}") from error
             found.append(value)
         steps = next((each.steps for each in axes.values()), 0)
-        return Values(found, steps, {axis: each.length for axis, each in axes.items()})
+        lengths = {axis: each.length for axis, each in axes.items()}
+        own = {axis: each.steps for axis, each in axes.items()} if len(axes) > 1 else {}
+        return Values(found, steps, lengths, own)
 
     def _numbers(self, cell: object, textual: bool) -> object:
         """The numbers of a text's subwords; a list of numbers is returned unchanged."""
@@ -199,7 +202,8 @@ class Model:
         if self.draws:
             feeds[SEED] = np.array(seeds, np.int64)
         results = self._results(feeds, len(rows))
-        return self.answers(results, [row.steps for row in rows])
+        axes = {axis: [row.on_axes[axis] for row in rows] for axis in rows[0].on_axes}
+        return self.answers(results, [row.steps for row in rows], axes)
 
     @property
     def fields(self) -> dict[str, Field]:
@@ -215,13 +219,19 @@ class Model:
             found[name] = np.array([row.lengths[axis] for row in rows], np.int64)
         return found
 
-    def answers(self, results: Results, steps: Sequence[int]) -> list[Answer]:
-        """The answers in the graph's outputs, of rows of so many steps."""
+    def answers(
+        self,
+        results: Results,
+        steps: Sequence[int],
+        on_axes: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    ) -> list[Answer]:
+        """The answers in the graph's outputs, of rows of so many steps: on the first time axis, and
+        on each."""
         found: list[Answer] = [{} for _ in steps]
         later = {} if self.chunks is None else self.chunks.answered
         for output in self.outputs:
             name = later.get(output.column)
-            known = steps if name is None else results[name].tolist()
+            known = on_axes.get(output.axis, steps) if name is None else results[name].tolist()
             values = answers_of(output, results, known, self.top)
             for answer, value in zip(found, values, strict=True):
                 answer |= value

@@ -39,7 +39,11 @@ class MultiHeadScore(Option, name="multi_head"):
     )
 
 
-Score = Annotated[DotScore | GeneralScore | AdditiveScore | MultiHeadScore, OneOf()]
+class PoolingScore(Option, name="pooling"):
+    """As the other encoder's `pooling` says, whatever x is: its one vector, at each step x."""
+
+
+Score = Annotated[DotScore | GeneralScore | AdditiveScore | MultiHeadScore | PoolingScore, OneOf()]
 Meeting = Literal["concat", "context", "difference", "product", "cosine", "manhattan"]
 """How a step x and its context c meet."""
 
@@ -71,6 +75,11 @@ class AttendLayer(Model):
     def encoder(self) -> str:
         """The encoder that is attended to."""
         return self.attend.partition(".")[0]
+
+    @property
+    def pools(self) -> bool:
+        """Whether it attends to the one vector of the other encoder."""
+        return isinstance(self.score, PoolingScore)
 
     @property
     def layer(self) -> str:

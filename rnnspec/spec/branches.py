@@ -16,6 +16,7 @@ from rnnspec.spec.layers import Layer
 from rnnspec.spec.outputs import (
     ForecastOutput,
     Headed,
+    Output,
     PointedOutput,
     RowOutput,
     StatesOutput,
@@ -30,6 +31,8 @@ Read = Headed | StatesOutput
 """What answers with a value of the encoder, or of the whole row."""
 Unpooled = StepOutput | PointedOutput
 """Answers that are made of the vector of each step."""
+ATTENDED = ""
+"""The column of what stands for the layers of an encoder that another one attends to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +99,13 @@ def _branch(spec: Spec, output: Read) -> Branch:
 
 
 def one_pooling(spec: Spec) -> bool:
-    """Whether one pooling of the last layer is all that is read of the encoder."""
-    values = {each.value for each in branches(spec)}
+    """Whether one pooling of the last layer is all that is read of the encoder, but for layers that
+    others attend to by name."""
+    values = {
+        each.value
+        for each in branches(spec)
+        if each.reads is None or not (each.reads == () or is_attended(each.outputs[0]))
+    }
     return (
         len(values) == 1
         and all(reads is None and not steps for reads, steps, _ in values)
@@ -133,7 +141,8 @@ def pooled(spec: Spec) -> list[tuple[Loc, RowOutput | ForecastOutput]]:
 def pooling_path(spec: Spec, branch: Branch) -> Loc:
     """Where the pooling of a branch stands: at its first answer, or that of the spec."""
     first = branch.outputs[0]
-    if not isinstance(first, Unpooled) and first.pooling is not None:
+    own = not isinstance(first, Unpooled) and first.pooling is not None
+    if own and not is_attended(first):
         return (*next(path for path, each in reading(spec) if each is first), "pooling")
     return ("pooling",)
 
@@ -161,7 +170,17 @@ def layers_under(spec: Spec, reads: Names | None) -> set[int]:
 def is_of_steps(output: Read) -> bool:
     """Whether an answer is one for each step, or is one of them."""
     states = isinstance(output, StatesOutput) and output.pooling is None
-    return states or isinstance(output, Unpooled)
+    return (states and not is_attended(output)) or isinstance(output, Unpooled)
+
+
+def is_of_another(output: Output) -> bool:
+    """Whether an answer is made of the steps of another encoder (`rnnspec.spec.views`)."""
+    return getattr(output, "reads", None) == ()
+
+
+def is_attended(output: Output) -> bool:
+    """Whether this is no answer, but what another encoder attends to (`rnnspec.spec.views`)."""
+    return output.column == ATTENDED
 
 
 def layers_of_steps(spec: Spec) -> set[int]:
@@ -187,7 +206,7 @@ def read_by_outputs(spec: Spec, decoder: bool = True) -> set[str | None]:
     writes = spec.decoder_ is not None or spec.writes_frames
     found: set[str | None] = {None} if decoder and writes else set()
     for branch in branches(spec):
-        found.update(branch.reads or (None,))
+        found.update((None,) if branch.reads is None else branch.reads)
     return found
 
 

@@ -9,16 +9,13 @@ from dataclasses import dataclass
 from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.attending import AttendLayer, DotScore, MultiHeadScore
 from rnnspec.spec.base import Loc
-from rnnspec.spec.branches import branches, layers_before
-from rnnspec.spec.encoder import OwnEncoder
+from rnnspec.spec.branches import layers_before
 from rnnspec.spec.explain import Finding
-from rnnspec.spec.head import LastPooling
 from rnnspec.spec.inner_views import inner_views
 from rnnspec.spec.layers import Layer
-from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.stack import INPUT, Sized
-from rnnspec.spec.views import View, attended_at_end, views
+from rnnspec.spec.views import View, views
 from rnnspec.spec.widths import encoder_layers
 
 OF_ONE_WIDTH = ("difference", "product", "cosine", "manhattan")
@@ -157,6 +154,19 @@ def meetings_are_named_once(spec: Spec) -> Iterator[Finding]:
                 yield Finding((*place.path, "combine", at), message, "name it once")
 
 
+def poolings_are_of_last_layers(spec: Spec) -> Iterator[Finding]:
+    """The one vector of an encoder is that of its last layer, and stands beside steps."""
+    for place in _attending(spec):
+        layer = place.layer
+        if layer.pools and layer.layer:
+            message = f"{layer.encoder!r} pools its last layer, and this names another"
+            hint = f"write 'attend: {layer.encoder}', or another score"
+            yield Finding((*place.path, "attend"), message, hint)
+        if layer.pools and set(layer.combine) == {"context"}:
+            message = "one vector alone is the same at every step"
+            yield Finding((*place.path, "combine"), message, "write 'combine: [concat]'")
+
+
 def what_is_attended_to_fits(spec: Spec) -> Iterator[Finding]:
     """Dot products and comparisons need equal widths, heads equal parts of the units."""
     sizes = {view.name: encoder_layers(view.spec) for view in views(spec)}
@@ -192,24 +202,3 @@ def _width(layers: list[Sized], name: str) -> int | None:
         return layers[0].inputs if layers else None
     named = [each.output for each in layers if name in ("", each.layer.name)]
     return named[-1] if named else None
-
-
-def attended_ends_are_pooled(spec: Spec) -> Iterator[Finding]:
-    """The steps of a last layer are attended to with its directions side by side, so that its ends
-    are pooled there too."""
-    pooled = spec.cardinality == "N:1" or bool(branches(spec))
-    for view in views(spec):
-        encoder, last = spec.encoders[view.name], view.spec.encoder.layers[-1]
-        if not pooled or view.name not in attended_at_end(spec):
-            continue
-        if not isinstance(encoder, OwnEncoder) or not isinstance(encoder.pooling, LastPooling):
-            continue
-        if isinstance(last, RecurrentLayer) and last.direction != "forward" and _changed(last):
-            message = "takes the ends of both directions, which what follows the layer has mixed"
-            hint = "write 'pooling: max', or mean or attention"
-            yield Finding(("encoders", view.name, "pooling"), message, hint)
-
-
-def _changed(layer: RecurrentLayer) -> bool:
-    """Whether something follows the directions side by side."""
-    return layer.merge != "concat" or layer.norm != "none" or layer.skip != "none"

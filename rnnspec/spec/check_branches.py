@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.base import Loc
-from rnnspec.spec.branches import headed, layers_of, layers_under, pooled, reading
+from rnnspec.spec.branches import (
+    branches,
+    headed,
+    is_attended,
+    layers_of,
+    layers_under,
+    pooled,
+    reading,
+)
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.head import Head, LastPooling
 from rnnspec.spec.outputs import ForecastOutput, Headed, StatesOutput, StepOutput
@@ -18,7 +26,8 @@ from rnnspec.spec.widths import encoder_layers
 def heads_have_answers(spec: Spec) -> Iterator[Finding]:
     """A pooling makes one vector of a sequence, a head answers without a decoder."""
     vectors, answers = pooled(spec), list(headed(spec))
-    if not isinstance(spec.pooling, LastPooling):
+    attended = any(is_attended(each.outputs[0]) and each.pooling for each in branches(spec))
+    if not isinstance(spec.pooling, LastPooling) and not attended:
         if not vectors:
             why = f"with {spec.cardinality}, which makes no single vector of all steps"
             if spec.cardinality == "N:1":
@@ -95,7 +104,7 @@ def _unequal(path: Loc, read: list[tuple[str, Steps]]) -> Iterator[Finding]:
 def states_have_steps(spec: Spec) -> Iterator[Finding]:
     """Of an encoder that other answers train."""
     for path, output in spec.data.located_outputs:
-        if not isinstance(output, StatesOutput):
+        if not isinstance(output, StatesOutput) or is_attended(output):
             continue
         if not spec.data.targets:
             message = "nothing trains a model that answers states alone"
@@ -115,6 +124,9 @@ def states_have_steps(spec: Spec) -> Iterator[Finding]:
 def _trained(spec: Spec) -> set[int]:
     """The layers of the encoder that a loss depends on."""
     found = layers_of(spec, Headed)
+    for _, output in reading(spec):
+        if is_attended(output):
+            found |= layers_under(spec, output.reads)
     if spec.decoder_ is not None:
         found |= layers_under(spec, None)
     return found

@@ -14,7 +14,7 @@ from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.head import LastPooling
 from rnnspec.spec.inputs import StaticInput
 from rnnspec.spec.spec import Spec
-from rnnspec.spec.views import views
+from rnnspec.spec.views import answers_of_all, of_one_encoder, views
 from rnnspec.spec.widths import encoder_layers
 
 SIDE_BY_SIDE = ("concat",)
@@ -37,7 +37,7 @@ def encoders_stand_alone(spec: Spec) -> Iterator[Finding]:
         yield no_effect(("encoder",), "beside 'encoders'", hint)
     for path, output in headed(spec):
         for key in ("reads", "pooling"):
-            if getattr(output, key, None) is not None:
+            if getattr(output, key, None) is not None and not of_one_encoder(spec, output):
                 yield no_effect((*path, key), "beside 'encoders', whose vectors all answers read")
     if not isinstance(spec.pooling, LastPooling):
         name = next(iter(spec.encoders))
@@ -137,7 +137,7 @@ def _counted(columns: tuple[str, ...]) -> str:
 
 
 def compared_vectors_have_one_width(spec: Spec) -> Iterator[Finding]:
-    if spec.combine == SIDE_BY_SIDE:
+    if spec.combine == SIDE_BY_SIDE or not answers_of_all(spec):
         return
     widths = {view.name: encoder_layers(view.spec)[-1].output for view in views(spec)}
     for (one, width), (two, other) in combinations(widths.items(), 2):

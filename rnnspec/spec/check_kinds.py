@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnspec.spec.base import Loc, SequenceInput
-from rnnspec.spec.branches import layers_of
+from rnnspec.spec.branches import is_of_another, layers_of
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.inputs import (
     AudioInput,
@@ -156,7 +156,7 @@ def columns_differ(spec: Spec) -> Iterator[Finding]:
 def ahead_is_of_an_input(spec: Spec) -> Iterator[Finding]:
     """The next step and a forecast continue a sequence that is read."""
     for path, output in spec.data.located_outputs:
-        if not isinstance(output, NextOutput | ForecastOutput):
+        if not isinstance(output, NextOutput | ForecastOutput) or is_of_another(output):
             continue
         kind = SeriesInput if isinstance(output, ForecastOutput) else SequenceInput
         what = "series" if kind is SeriesInput else "sequence"
@@ -263,6 +263,8 @@ def steps_are_those_of_the_data(spec: Spec) -> Iterator[Finding]:
     """Answers for each step need the steps of the file, and subwords are steps of the model."""
     cut = any(isinstance(each, SubwordsInput) for each in spec.data.inputs)
     for path, output in spec.data.located_outputs:
+        if is_of_another(output):
+            continue
         of_steps = isinstance(output, TagsOutput | KeysOutput | FramesOutput)
         if cut and of_steps and output is not spec.written_frames:
             message = f"{output.as_} answer each step of the data, and subwords are cut in training"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnspec.spec.base import Loc
+from rnnspec.spec.branches import is_of_another
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.inputs import ImageInput, VideoInput
-from rnnspec.spec.outputs import PointedOutput, PositionsOutput
+from rnnspec.spec.outputs import PointedOutput, PositionsOutput, StepOutput
 from rnnspec.spec.pictures import PictureAugment
 from rnnspec.spec.spec import Spec
 
@@ -32,15 +33,17 @@ def changes_keep_what_is_answered(spec: Spec) -> Iterator[Finding]:
     for path, source, augment in _augmented(spec):
         if isinstance(source, VideoInput):
             continue
-        points = next((o.as_ for o in spec.data.outputs if isinstance(o, Pointing)), "")
-        if augment.shift and (points or spec.cardinality == "N:N"):
+        own = [output for output in spec.data.outputs if not is_of_another(output)]
+        points = next((output.as_ for output in own if isinstance(output, Pointing)), "")
+        of_steps = spec.cardinality == "N:N" and any(isinstance(o, StepOutput) for o in own)
+        if augment.shift and (points or of_steps):
             answered = f"a {points} is one" if points else "N:N answers each"
             message = f"moves the steps, and {answered} of them"
             yield Finding((*path, "shift"), message, "remove it")
         along, across = "horizontal", "vertical"
         if source.steps == "rows":
             along, across = across, along
-        why = "and N:N answers each of them" if spec.cardinality == "N:N" else ""
+        why = "and N:N answers each of them" if of_steps else ""
         why = f"and a {points} is one of them" if points else why
         if spec.aligner is not None:
             why = "and the answer is read along them"

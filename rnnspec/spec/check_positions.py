@@ -19,13 +19,12 @@ def rows_without_a_position_are_told(spec: Spec) -> Iterator[Finding]:
 
 
 def positions_are_of_one_encoder(spec: Spec) -> Iterator[Finding]:
-    """Of several encoders each has steps of its own."""
+    """A decoder points at the steps of the one encoder that it reads."""
     for path, output in spec.data.located_targets:
-        if isinstance(output, PointedOutput | PositionsOutput) and spec.encoders:
-            message = (
-                f"'as: {output.as_}' counts the steps of one sequence, and encoders have their own"
-            )
-            yield Finding((*path, "as"), message, "read all columns with one 'encoder'")
+        if isinstance(output, PositionsOutput) and spec.encoders:
+            message = "a decoder points at the steps of one encoder, and there are several"
+            hint = "read all columns with one 'encoder', or answer 'as: position' or 'as: span'"
+            yield Finding((*path, "as"), message, hint)
 
 
 def positions_have_no_tokens(spec: Spec) -> Iterator[Finding]:

@@ -6,20 +6,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnspec.spec.base import Loc
-from rnnspec.spec.branches import branches, is_of_steps, reading
 from rnnspec.spec.decoder import Decoder, EncoderStart
-from rnnspec.spec.explain import Finding, no_effect
+from rnnspec.spec.explain import Finding
 from rnnspec.spec.search import BeamSearch
 from rnnspec.spec.spec import Spec
 
 ONE_ENCODER = "or read all columns with one 'encoder'"
-SEVERAL = ("N:1", "N:M")
+SEVERAL = ("N:1", "N:N", "N:M")
 """What several encoders answer."""
 
 
 def encoders_answer_rows_or_a_decoder(spec: Spec) -> Iterator[Finding]:
     if spec.encoders and spec.cardinality not in SEVERAL:
-        message = f"several encoders answer N:1 or N:M, and the cardinality is {spec.cardinality}"
+        message = (
+            f"several encoders answer N:1, N:N or N:M, and the cardinality is {spec.cardinality}"
+        )
         hint = f"write 'cardinality: N:1', {ONE_ENCODER}"
         yield Finding(("encoders",), message, hint, key=True)
 
@@ -59,23 +60,3 @@ def _unfit(spec: Spec, decoder: Decoder) -> Iterator[Finding]:
         message = "counts the steps of the input, and encoders have steps of their own"
         hint = "use learned, a number, or {column: NAME}"
         yield Finding(("decoder", "length"), message, hint)
-
-
-def answers_beside_a_decoder_are_of_rows(spec: Spec) -> Iterator[Finding]:
-    """Several encoders have no steps in common that an answer could be of."""
-    if not spec.encoders or spec.cardinality != "N:M":
-        return
-    for path, output in reading(spec):
-        if is_of_steps(output):
-            message = f"{output.as_} answers each step of one encoder, and there are several"
-            hint = f"answer it in a model of its own, {ONE_ENCODER}"
-            yield Finding((*path, "as"), message, hint)
-
-
-def pooled_vectors_are_read(spec: Spec) -> Iterator[Finding]:
-    """Vectors of several encoders meet where an answer of the whole row reads them."""
-    if not spec.encoders or spec.cardinality != "N:M" or branches(spec):
-        return
-    if spec.combine != ("concat",):
-        why = "where a decoder alone reads the encoders: no vectors of theirs meet"
-        yield no_effect(("combine",), why)

@@ -118,6 +118,8 @@ def layers_are_read(spec: Spec) -> Iterator[Finding]:
         for index, layer in enumerate(layers):
             last = index == len(layers) - 1
             reading = [] if last else layers[index + 1 :]
+            if part == "encoder" and not answered:
+                continue  # nothing reads this one of several encoders: `rnnspec.spec.check_reads`
             named = any(layer.name in (each.reads or ()) for each in reading)
             by_answer = part == "encoder" and layer.name in answered
             if layer.name is not None and (named or by_answer):

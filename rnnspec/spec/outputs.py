@@ -43,7 +43,9 @@ OutputReads = Annotated[
     Field(
         min_length=1,
         description="Names of the layers of the encoder that the answer is made of, side by side; "
-        "'input' is what the first layer reads. Null means the last layer.",
+        "'input' is what the first layer reads. Null means the last layer. Of several encoders an "
+        "answer about steps names the one whose they are: NAME is its last layer, NAME.LAYER one "
+        "by name.",
     ),
 ]
 OutputPooling = Annotated[

@@ -68,7 +68,8 @@ class Spec(Model):
     encoders: dict[Identifier, AnyEncoder] = Field(
         default={},
         description="In place of 'encoder', several by name: each reads sequences that have "
-        "numbers of steps of their own, and pools them to a vector, or is a source of the decoder.",
+        "numbers of steps of their own, and pools them to a vector, is a source of the decoder, or "
+        "has steps that are answered.",
     )
     combine: Annotated[tuple[Combination, ...], ListOf] = Field(
         default=("concat",),

@@ -8,22 +8,35 @@ from dataclasses import dataclass
 
 from rnnspec.spec.attending import AttendLayer
 from rnnspec.spec.base import Loc, SequenceInput
+from rnnspec.spec.branches import ATTENDED, Unpooled, is_attended, reading
 from rnnspec.spec.encoder import AnyEncoder, Encoder, OwnEncoder, SharedEncoder
 from rnnspec.spec.inputs import Input, StaticInput
-from rnnspec.spec.outputs import Output
+from rnnspec.spec.outputs import Output, StatesOutput
 from rnnspec.spec.spec import Spec
+from rnnspec.spec.stack import INPUT
+
+Names = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """The encoder `name` and the rest of the model as a spec of its own, whose inputs are those of
     the encoder; `places` are their places in `data.input`. It may have the weights of another
-    encoder, `same_as`."""
+    encoder, `same_as`.
+
+    Answers of its steps name its layers as those of a spec with one encoder do, answers of the
+    steps of other encoders none (`branches.is_of_another`). What others attend to stands among the
+    answers too (`branches.is_attended`), so that whatever asks what is read of an encoder knows of
+    it. Encoders with the same weights have all this in common: what has an effect in one of them
+    has one.
+    """
 
     name: str
     spec: Spec
     places: tuple[int, ...]
     same_as: str = ""
+    one_answer: bool = False
+    """Whether `data.output` of the file is no list, and that of `spec` is one."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -41,6 +54,10 @@ class View:
                 return ("encoders", self.name, "pooling", *rest)
             case ("data", "input", int(place), *rest):
                 return ("data", "input", self.places[place], *rest)
+            case ("data", "output", int(place), *rest) if self._is_attended(place):
+                return None
+            case ("data", "output", int(_), *rest) if self.one_answer:
+                return ("data", "output", *rest)
         return path
 
     def inside(self, path: Loc) -> Loc | None:
@@ -52,7 +69,12 @@ class View:
                 return ("encoder", *rest) if name in (self.same_as, self.name) else None
             case ("data", "input", int(place), *rest):
                 return self._input(place, rest)
+            case ("data", "output", *rest) if self.one_answer:
+                return ("data", "output", 0, *rest)
         return path
+
+    def _is_attended(self, place: int) -> bool:
+        return is_attended(self.spec.data.outputs[place])
 
     def _input(self, place: int, rest: list[str | int]) -> Loc | None:
         if place not in self.places:
@@ -69,14 +91,18 @@ def views(spec: Spec) -> Iterator[View]:
         if own is None or not any(isinstance(each, SequenceInput) for _, each in chosen):
             continue
         places, inputs = zip(*chosen, strict=True)
-        outputs = tuple(map(_of_all_encoders, spec.data.outputs))
-        answered = outputs if isinstance(spec.data.output, tuple) else outputs[0]
-        data = spec.data.model_copy(update={"input": inputs, "output": answered})
         same_as = encoder.same_as if isinstance(encoder, SharedEncoder) else ""
+        outputs = tuple(_seen_from(spec, same_as or name, own, each) for each in spec.data.outputs)
+        attended = tuple(_attended(spec, same_as or name, own))
+        several = isinstance(spec.data.output, tuple) or bool(attended)
+        answered = (*outputs, *attended) if several else outputs[0]
+        data = spec.data.model_copy(update={"input": inputs, "output": answered})
         layers = _alone(own, name, same_as)
         alone = {"data": data, "encoder_": layers, "encoders": {}, "pooling": own.pooling}
         found = spec.model_copy(update={**alone, "combine": ("concat",)})
-        yield View(name, found, places, same_as)
+        yield View(
+            name, found, places, same_as, several and not isinstance(spec.data.output, tuple)
+        )
 
 
 def layers_of(spec: Spec, encoder: AnyEncoder) -> OwnEncoder | None:
@@ -94,10 +120,72 @@ def _inputs_of(spec: Spec, encoder: AnyEncoder) -> Iterator[tuple[int, Input]]:
         yield from ((at, each) for at, each in enumerate(inputs) if each.column == column)
 
 
-def _of_all_encoders(output: Output) -> Output:
-    """An answer without what it would choose of one encoder."""
+def root_of(spec: Spec, name: str) -> str:
+    """The encoder whose weights the encoder `name` has; itself, unless it shares them."""
+    encoder = spec.encoders.get(name)
+    return encoder.same_as if isinstance(encoder, SharedEncoder) else name
+
+
+def of_one_encoder(spec: Spec, output: Output) -> bool:
+    """Whether an answer is made of one of several encoders: one of its steps, or of each."""
+    return isinstance(output, Unpooled | StatesOutput) and output is not spec.written_frames
+
+
+def answers_of_all(spec: Spec) -> bool:
+    """Whether some answer is made of the vectors of all encoders."""
+    return any(not of_one_encoder(spec, output) for _, output in reading(spec))
+
+
+def encoder_read(output: Output) -> str:
+    """The encoder that an answer of one names first; "" where it names none."""
+    reads: Names | None = getattr(output, "reads", None)
+    return reads[0].partition(".")[0] if reads else ""
+
+
+def layers_read(output: Output) -> Names | None:
+    """The layers of its encoder that an answer of one names; None for the last layer."""
+    reads: Names = getattr(output, "reads", None) or ()
+    names = tuple(name.partition(".")[2] for name in reads)
+    return None if names == ("",) else names
+
+
+def known_layers(own: OwnEncoder, output: Output) -> Names | None:
+    """The names of layers of an encoder that an answer of it names, without those that are unknown
+    (`rnnspec.spec.check_reads` finds them); None for the last layer alone."""
+    names, last = layers_read(output), own.layers[-1].name
+    if names is None:
+        return None
+    known = {INPUT, *(layer.name for layer in own.layers if layer.name is not None)}
+    return tuple(each for name in names if (each := name or last or "") in known)
+
+
+def _seen_from(spec: Spec, root: str, own: OwnEncoder, output: Output) -> Output:
+    """An answer as one of a spec that has the encoder `root` alone."""
+    if of_one_encoder(spec, output):
+        if root_of(spec, encoder_read(output)) != root:
+            return output.model_copy(update={"reads": ()})
+        return output.model_copy(update={"reads": known_layers(own, output)})
+    if output is spec.written_frames:
+        return output
     chosen = [key for key in ("reads", "pooling") if key in type(output).model_fields]
     return output.model_copy(update=dict.fromkeys(chosen)) if chosen else output
+
+
+def _attended(spec: Spec, root: str, own: OwnEncoder) -> Iterator[StatesOutput]:
+    """What others attend to of the encoder `root`: its last layer, layers by name, its vector."""
+    found: dict[tuple[str, bool], None] = {}
+    for encoder in spec.encoders.values():
+        layers = encoder.layers if isinstance(encoder, OwnEncoder) else ()
+        for layer in layers:
+            if isinstance(layer, AttendLayer) and root_of(spec, layer.encoder) == root:
+                found[layer.layer, layer.pools] = None
+    for name, pools in found:
+        yield StatesOutput.model_construct(
+            column=ATTENDED,
+            as_="states",
+            reads=(name,) if name else None,
+            pooling=own.pooling if pools else None,
+        )
 
 
 def _alone(own: OwnEncoder, name: str, same_as: str) -> Encoder:
@@ -122,18 +210,17 @@ def encoder_of(spec: Spec) -> dict[str, str]:
     return {column: name for name, each in spec.encoders.items() for column in each.inputs}
 
 
+def encoder_answered(spec: Spec) -> dict[str, str]:
+    """Which of several encoders has the steps that the column of an answer is about."""
+    found = spec.data.targets if spec.encoders else ()
+    return {each.column: encoder_read(each) for each in found if of_one_encoder(spec, each)}
+
+
 def common_columns(spec: Spec) -> dict[str, str]:
     """Columns that have the facts of another, which an encoder with the same weights reads."""
     known = {view.name: view for view in views(spec)}
     pairs = ((view.columns, known[view.same_as].columns) for view in known.values() if view.same_as)
     return {one: two for columns, others in pairs for one, two in zip(columns, others, strict=True)}
-
-
-def attended_at_end(spec: Spec) -> set[str]:
-    """The encoders whose last layers others attend to."""
-    layers = (layer for view in views(spec) for layer in view.spec.encoder.layers)
-    attending = (each for each in layers if isinstance(each, AttendLayer))
-    return {each.encoder for each in attending if not each.layer}
 
 
 def beside_encoders(spec: Spec) -> tuple[StaticInput, ...]:

@@ -15,7 +15,7 @@ from rnnspec.data.reading import Reading
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.series import Table
 from rnnspec.plan.facts import ClassFacts, ColumnFacts, Facts, TextFacts
-from rnnspec.plan.nodes import STEPS, FutureInput, Input, Output, Plan, SeriesInput
+from rnnspec.plan.nodes import STEPS, FutureInput, Input, Output, OutputNode, Plan, SeriesInput
 from rnnspec.spec.distributions import DistributionName
 
 Lengths = NDArray[np.int64]
@@ -117,9 +117,10 @@ def add_chunk(
                 f"column {column!r} has {of_column[at]} steps, column {first!r} has "
                 f"{lengths[at]}; they are read together, step by step{bad.apart(first, column)}",
             )
-    for _, encoder in encoders if lined_up and steps else ():
-        if isinstance(encoder, Pointing):
-            encoder.check_steps(chunk, next(iter(steps.values()))[1], bad)
+    for column, encoder in encoders if lined_up else ():
+        axis = (axes or {}).get(column, STEPS)
+        if isinstance(encoder, Pointing) and axis in steps:
+            encoder.check_steps(chunk, steps[axis][1], bad)
     return {axis: lengths for axis, (_, lengths) in steps.items()}
 
 
@@ -143,8 +144,10 @@ class Encoding:
         )
 
     def axes(self) -> dict[str, str]:
-        """The time axis of each input's column."""
-        return {node.column: node.axis for node in self.plan.inputs}
+        """The time axis of each column of steps, or that points at them."""
+        targets = (node for node in self.plan.targets if isinstance(node, OutputNode))
+        found = {node.column: node.axis for node in targets}
+        return found | {node.column: node.axis for node in self.plan.inputs}
 
     def series(self) -> dict[str, str]:
         """The columns of series, each with the name of its array."""

@@ -29,7 +29,7 @@ from rnnspec.evaluate.outputs.next_tokens import NextExamples
 from rnnspec.evaluate.outputs.spans import SpanRows
 from rnnspec.objective.settings import OutputLoss
 from rnnspec.plan.facts import ClassFacts, ColumnFacts
-from rnnspec.plan.names import first_sequence, names_of, steps_in
+from rnnspec.plan.names import first_sequences, names_of, steps_in
 from rnnspec.plan.nodes import ChainOutput, ClassOutput, LabelsOutput
 from rnnspec.report import model as report
 from rnnspec.to_torch import Model
@@ -81,9 +81,9 @@ def _add_paths(
     node: ChainOutput, sums: ClassMetrics, model: Model, measured: MeasuredBatch
 ) -> Tensor:
     """The answers are those of the likeliest path, as probabilities 1 and 0."""
-    forward, first = measured.forward, first_sequence(model.plan)
+    forward, first = measured.forward, first_sequences(model.plan)[node.axis]
     module = model.output(node.column)
-    assert isinstance(module, ChainModule) and first is not None
+    assert isinstance(module, ChainModule)
     logits, targets = forward.logits[node.column], forward.targets[node.column]
     found = module.answer(logits, steps_in(first, forward.inputs[first.key][1]))
     answers = F.one_hot(found.labels, node.classes).to(logits.dtype)
@@ -218,7 +218,7 @@ class StepExamples:
     def _example(
         self, measured: MeasuredBatch, row: int, answers: Steps, targets: Steps, known: Steps
     ) -> report.TagExample:
-        names = self.rows.steps(measured.batch, row)
+        names = self.rows.steps(measured.batch, row, self.node.axis)
         steps = range(len(names))
         true = tuple(self._named(targets[step]) if known[step] else "" for step in steps)
         found = tuple(self._named(answers[step]) if known[step] else "" for step in steps)
@@ -239,7 +239,7 @@ def _class_examples(
     loss: OutputLoss,
 ) -> Examples:
     if loss.span_labels:
-        return SpanRows(node.column, (*names_of(known), *new), loss.scheme, rows)
+        return SpanRows(node, (*names_of(known), *new), loss.scheme, rows)
     if isinstance(node, ChainOutput) or (node.steps and not node.ahead):
         return StepExamples(node, (*names_of(known), *new), rows)
     if node.ahead:

@@ -80,7 +80,7 @@ class PositionExamples:
             return steps
         source = self.rows.plan.node(self.node.tokens)
         assert isinstance(source, TokensInput)
-        tokens = self.rows.steps(measured.batch, row)[first : last + 1]
+        tokens = self.rows.steps(measured.batch, row, self.node.axis)[first : last + 1]
         return f"{steps}: {joined(source.kind, tokens)}"
 
     def sections(self) -> tuple[report.Section, ...]:

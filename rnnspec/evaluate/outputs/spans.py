@@ -14,8 +14,8 @@ from rnnspec.data.schemes import spans
 from rnnspec.evaluate.examples import Drawn, Rows
 from rnnspec.evaluate.metrics.classes import with_new
 from rnnspec.evaluate.outputs.kind import MeasuredBatch
-from rnnspec.plan.names import first_sequence
-from rnnspec.plan.nodes import TokensInput
+from rnnspec.plan.names import first_sequences
+from rnnspec.plan.nodes import ChainOutput, ClassOutput, TokensInput
 from rnnspec.report import model as report
 from rnnspec.spec.outputs import Scheme
 
@@ -29,11 +29,14 @@ class SpanRows:
     """Rows with spans that are missed or wrong and rows without any, drawn at random. `labels`:
     those of the training rows, then those that no training row has."""
 
-    def __init__(self, column: str, labels: Sequence[str], scheme: Scheme, rows: Rows) -> None:
-        self.column, self.labels, self.scheme, self.rows = column, labels, scheme, rows
+    def __init__(
+        self, node: ClassOutput | ChainOutput, labels: Sequence[str], scheme: Scheme, rows: Rows
+    ) -> None:
+        self.column, self.axis = node.column, node.axis
+        self.labels, self.scheme, self.rows = labels, scheme, rows
         self.wrong: Drawn[report.SpanExample] = Drawn(8)
         self.right: Drawn[report.SpanExample] = Drawn(4)
-        first = first_sequence(rows.plan)
+        first = first_sequences(rows.plan)[node.axis]
         parts = isinstance(first, TokensInput) and first.kind in ("chars", "bytes", "subwords")
         self.joint = "" if parts else " "
 
@@ -75,7 +78,7 @@ class SpanRows:
         self, measured: MeasuredBatch, row: int, true: Steps, answers: Steps, known: Steps
     ) -> report.TagExample:
         """The labels of each step, "" where no true one is known."""
-        tokens, labelled = self.rows.steps(measured.batch, row), set(known.tolist())
+        tokens, labelled = self.rows.steps(measured.batch, row, self.axis), set(known.tolist())
 
         def named(numbers: Steps) -> tuple[str, ...]:
             steps = range(len(tokens))

@@ -98,6 +98,7 @@ from rnnspec.plan.nodes.outputs import (
     LabelsOutput,
     NumberedOutput,
     NumericOutput,
+    OutputNode,
     SearchedOutput,
     StatesOutput,
     TextKind,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from rnnspec.plan.nodes.node import Node, Shape, Shapes
+from rnnspec.plan.nodes.node import Node, Shape, Shapes, expect_at_each_step
 
 CompareKind = Literal["difference", "cosine", "manhattan"]
 LEAST_SQUARE = 1e-16
@@ -16,7 +16,8 @@ this length."""
 
 @dataclass(frozen=True, slots=True)
 class Compare(Node):
-    """Two vectors u and v of one width, `reads`, compared.
+    """Two vectors u and v of one width, `reads`, compared; a vector v of the row with the vector u
+    of each step.
 
     - `difference`: |u - v|, element by element (Conneau et al. 2017, InferSent, 3.1)
     - `cosine`: u · v / sqrt(max(u · u, 1e-16) max(v · v, 1e-16)), one number
@@ -34,5 +35,5 @@ class Compare(Node):
 
     def shape(self, shapes: Shapes) -> Shape:
         found = shapes[self.reads[0]]
-        shapes.expect(self, self.reads[1], found)
+        expect_at_each_step(self, self.reads[1], shapes, found)
         return found if self.kind == "difference" else (*found[:-1], 1)

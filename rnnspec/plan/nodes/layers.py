@@ -23,6 +23,7 @@ from rnnspec.plan.nodes.node import (
     Vectors,
     Weight,
     affine,
+    expect_at_each_step,
 )
 from rnnspec.plan.nodes.recurrent import Merge, Recurrent
 
@@ -245,7 +246,7 @@ class Activate(SourceNode):
 @dataclass(frozen=True, slots=True)
 class Combine(Node):
     """The sum, the product or the mean of the values of `reads`, element by element. All have one
-    shape."""
+    shape, but for vectors behind a sequence, which stand at every step of their row."""
 
     pointwise = True
 
@@ -258,7 +259,7 @@ class Combine(Node):
     def shape(self, shapes: Shapes) -> Shape:
         found = shapes[self.reads[0]]
         for source in self.reads[1:]:
-            shapes.expect(self, source, found)
+            expect_at_each_step(self, source, shapes, found)
         return found
 
 

@@ -111,6 +111,13 @@ class Shapes:
         return (*rows, width)
 
 
+def expect_at_each_step(node: Node, source: str, shapes: Shapes, shape: Shape) -> None:
+    """`source` has a `shape`, or that of one vector of the row, which stands at each step."""
+    found = shapes[source]
+    fits = found in (shape, (shape[0], shape[-1]))
+    assert fits, f"{node.name} takes {shape}, {source} gives {found}"
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A node of a plan. `name` is also the prefix of the names of its weights, unless it has those

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from rnnspec.cells.initializers import Uniform
 from rnnspec.plan.nodes.distributions import Law
 from rnnspec.plan.nodes.inputs import extended
 from rnnspec.plan.nodes.node import (
+    STEPS,
     FromData,
     Shape,
     Shapes,
@@ -36,9 +37,11 @@ TextKind = Literal["words", "chars", "tokens", "bytes", "subwords"]
 
 @dataclass(frozen=True, slots=True)
 class OutputNode(SourceNode):
-    """A node that answers what stands in a column of the data."""
+    """A node that answers what stands in a column of the data. An answer of steps, or one of them,
+    is of those of the `axis`."""
 
     column: str
+    axis: str = field(default=STEPS, kw_only=True)
 
     def carried(self) -> tuple[State, ...] | None:
         return ()
@@ -396,6 +399,6 @@ def _answer(
     width: int,
 ) -> Shape:
     """Numbers for each row, or for each of its steps."""
-    shape: Shape = ("B", "T", width) if node.steps else ("B", width)
+    shape: Shape = ("B", node.axis, width) if node.steps else ("B", width)
     shapes.expect(node, node.source, shape)
     return shape

@@ -46,7 +46,5 @@ class PositionOutput(OutputNode):
             yield Weight(f"{self.name}.none", (self.marks,), Constant(0.0))
 
     def shape(self, shapes: Shapes) -> Shape:
-        found = shapes[self.source]
-        fits = len(found) == 3 and str(found[1]).startswith("T") and found[2] == self.marks
-        assert fits, f"{self.name} takes {self.marks} scores of each step, {self.source} {found}"
+        shapes.expect(self, self.source, ("B", self.axis, self.marks))
         return ("B",) if self.marks == 1 else ("B", self.marks)
