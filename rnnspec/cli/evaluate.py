@@ -334,7 +334,8 @@ def _json(trained: Trained, scores: Scores) -> str:
         for section in score.sections:
             if isinstance(section, SpanExamples):
                 found += [asdict(each.tags) for each in section.examples if each.tags is not None]
-        return [{k: v for k, v in each.items() if k != "picture"} for each in found]  # no text
+        drawn = ("picture", "marked")  # what the page shows of a row, which is no text
+        return [{k: v for k, v in each.items() if k not in drawn} for each in found]
 
     def of_outputs(function: Callable[[OutputScore], object]) -> dict[str, object]:
         found = {column: function(score) for column, score in scores.outputs.items()}

@@ -84,9 +84,11 @@ class Rows:
     of_folders: Callable[[int], str] = lambda location: ""
     anomalous: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
-    def text(self, batch: Batch, row: int) -> str:
-        """The inputs of a row; several stand on a line each, after their columns."""
-        shown = ((node.column, self._input(node, batch, row)) for node in self.plan.inputs)
+    def text(self, batch: Batch, row: int, without: str = "") -> str:
+        """The inputs of a row; several stand on a line each, after their columns. That of the node
+        `without` is left out."""
+        read = (node for node in self.plan.inputs if node.name != without)
+        shown = ((node.column, self._input(node, batch, row)) for node in read)
         named = {column: text for column, text in shown if text}
         if len(named) == 1:
             return next(iter(named.values()))
@@ -116,13 +118,16 @@ class Rows:
         tokens, or numbers from 1."""
         firsts = first_sequences(self.plan)
         first = firsts[axis or next(iter(firsts))]
-        values, lengths = batch.inputs[first.key]
         if isinstance(first, nodes.TokensInput):
-            raw = _raw(first, batch, row) if first.kind in WHOLE else None
-            if raw is not None:
-                return raw
-            return self._tokens(first, values[row][: lengths[row]])
+            return self.tokens(first, batch, row)
+        lengths = batch.inputs[first.key][1]
         return tuple(str(step) for step in range(1, int(steps_in(first, lengths[row])) + 1))
+
+    def tokens(self, node: nodes.TokensInput, batch: Batch, row: int) -> tuple[str, ...]:
+        """The tokens of a row's text, as they stand there where the batch knows it."""
+        raw = _raw(node, batch, row) if node.kind in WHOLE else None
+        values, lengths = batch.inputs[node.key]
+        return self._tokens(node, values[row][: lengths[row]]) if raw is None else raw
 
     def named_source(self) -> bool:
         """Whether the steps are tokens that can be named."""

@@ -187,6 +187,20 @@ class Example:
     place: str = ""
     picture: bytes = b""
     """The picture that was read, as PNG."""
+    marked: Marked | None = None
+    """The input with what is expected and answered marked in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """The tokens of a row, `joint` between two of them, with the places that are expected and
+    answered, None of none; `beside` is what else was read."""
+
+    tokens: tuple[str, ...]
+    expected: Span | None
+    answered: Span | None
+    joint: str = " "
+    beside: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,7 @@ mark { color: inherit; border-radius: 2px; padding: 0 1px }
   box-shadow: inset 0 -2px var(--output) }
 .missed { background: color-mix(in srgb, var(--layer) 18%, transparent);
   box-shadow: inset 0 -2px var(--layer) }
+mark.found { background: none; box-shadow: inset 0 -2px var(--layer) }
 """
 
 _CHARTS = """

@@ -35,7 +35,8 @@ def answers_of_steps_name_an_encoder(spec: Spec) -> Iterator[Finding]:
                 near = did_you_mean(encoder, known)
                 yield Finding(at, f"there is no encoder {encoder!r}", near or hint)
             else:
-                yield from _unknown_layer(spec, at, name, len(names) > 1)
+                beside = len(set(names)) > 1 and set(read) == {encoder}
+                yield from _unknown_layer(spec, at, name, beside)
         if len({each for each in read if each in known}) > 1:
             message = f"{' and '.join(map(repr, dict.fromkeys(read)))} have steps of their own"
             hint = f"name layers of one of them; a layer of it may say 'attend: {read[-1]}'"

@@ -153,7 +153,7 @@ def known_layers(own: OwnEncoder, output: Output) -> Names | None:
     """The names of layers of an encoder that an answer of it names, without those that are unknown
     (`rnnspec.spec.check_reads` finds them); None for the last layer alone."""
     names, last = layers_read(output), own.layers[-1].name
-    if names is None:
+    if names is None or ("" in names and last is None):
         return None
     known = {INPUT, *(layer.name for layer in own.layers if layer.name is not None)}
     return tuple(each for name in names if (each := name or last or "") in known)
@@ -178,7 +178,7 @@ def _attended(spec: Spec, root: str, own: OwnEncoder) -> Iterator[StatesOutput]:
         layers = encoder.layers if isinstance(encoder, OwnEncoder) else ()
         for layer in layers:
             if isinstance(layer, AttendLayer) and root_of(spec, layer.encoder) == root:
-                found[layer.layer, layer.pools] = None
+                found["" if layer.pools else layer.layer, layer.pools] = None
     for name, pools in found:
         yield StatesOutput.model_construct(
             column=ATTENDED,

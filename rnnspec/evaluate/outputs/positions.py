@@ -63,7 +63,10 @@ class PositionExamples:
             text, place = self.rows.text(measured.batch, row), self.rows.place(measured.rows, row)
             wanted, told = (self._told(measured, row, each) for each in (true, answer))
             picture = self.rows.picture(measured.batch, row)
-            return report.Example(text, wanted, told, share, place=place, picture=picture)
+            marked = self._marked(measured, row, true, answer) if self.node.tokens else None
+            return report.Example(
+                text, wanted, told, share, place=place, picture=picture, marked=marked
+            )
 
         if true == answer:
             self.right.offer(example)
@@ -78,10 +81,26 @@ class PositionExamples:
         steps = str(first) if first == last else f"{first} to {last}"
         if not self.node.tokens:
             return steps
+        source, tokens = self._tokens(measured, row)
+        return f"{steps}: {joined(source.kind, tokens[first : last + 1])}"
+
+    def _tokens(self, measured: MeasuredBatch, row: int) -> tuple[TokensInput, tuple[str, ...]]:
+        """The text whose tokens stand at the steps, and these."""
         source = self.rows.plan.node(self.node.tokens)
         assert isinstance(source, TokensInput)
-        tokens = self.rows.steps(measured.batch, row, self.node.axis)[first : last + 1]
-        return f"{steps}: {joined(source.kind, tokens)}"
+        return source, self.rows.tokens(source, measured.batch, row)
+
+    def _marked(
+        self, measured: MeasuredBatch, row: int, true: Sequence[int], answer: Sequence[int]
+    ) -> report.Marked:
+        """The text with both places in it; what other encoders read stands beside it."""
+        source, tokens = self._tokens(measured, row)
+        expected, answered = (
+            report.Span(each[0] - 1, each[-1], "") if each[0] else None for each in (true, answer)
+        )
+        joint = "" if source.kind == "chars" else " "
+        beside = self.rows.text(measured.batch, row, without=source.name)
+        return report.Marked(tokens, expected, answered, joint, beside)
 
     def sections(self) -> tuple[report.Section, ...]:
         found = (*self.wrong.values(), *self.right.values())

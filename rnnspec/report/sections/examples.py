@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
+from itertools import groupby
 from typing import Literal
 
 from rnnspec.report.html import (
@@ -28,6 +29,7 @@ from rnnspec.report.model import (
     Examples,
     Generated,
     Generation,
+    Marked,
     Note,
     TagExample,
     TagExamples,
@@ -40,6 +42,8 @@ _COMPARED = 2000
 """Longest texts whose differences are looked for; that takes the square of their length."""
 _BEFORE = 40
 """Characters shown before the first difference of texts that are too long."""
+_AROUND = 20
+"""Most tokens shown on either side of what is marked."""
 _TOKENS = 80
 """Most tokens drawn of a row with tags."""
 _GENERATED = 4000
@@ -57,7 +61,7 @@ def examples(section: Examples) -> Html:
     right = [one for one in section.examples if _right(one)]
     parts = []
     if wrong:
-        if section.differ != "nothing":
+        if section.differ != "nothing" or any(one.marked for one in wrong):
             parts.append(_examples_key())
         parts.append(_table(section, wrong, "✗ Wrong answers"))
     if right:
@@ -97,8 +101,39 @@ def _table(section: Examples, rows: Sequence[Example], caption: str) -> Html:
 
 
 def _input(one: Example) -> Html:
-    text = data(one.input, _INPUT)
+    text = data(one.input, _INPUT) if one.marked is None else marked(one.marked)
     return join([picture(one.picture, one.input), text]) if one.picture else text
+
+
+def marked(one: Marked) -> Html:
+    """The tokens round what is expected and answered, marked where both agree, and where they do
+    not."""
+    ends = [(each.first, each.end) for each in (one.expected, one.answered) if each is not None]
+    if any(not 0 <= first < end <= len(one.tokens) for first, end in ends):
+        raise ValueError("a place that is not within its tokens")
+    start = max(0, min((first for first, _ in ends), default=0) - _AROUND)
+    stop = min(len(one.tokens), max((end for _, end in ends), default=0) + _AROUND)
+    inside = [_where(one, at) for at in range(start, stop)]
+    parts, at = [words("… ")] if start else [], start
+    for style, run in groupby(inside):
+        end = at + len(list(run))
+        text = cut(one.joint.join(one.tokens[at:end]), _ANSWER)
+        parts.append(_mark(text, style) if style else words(text))
+        parts.append(words(one.joint if end < stop else ""))
+        at = end
+    parts.append(words(" …") if stop < len(one.tokens) else NOTHING)
+    text = tag("bdi", {}, *parts)
+    return join([tag("p", {}, data(one.beside, _INPUT)), text]) if one.beside else text
+
+
+def _where(one: Marked, at: int) -> str:
+    """How the token at a place is marked, "" if it is not."""
+    expected, answered = (
+        each is not None and each.first <= at < each.end for each in (one.expected, one.answered)
+    )
+    if expected and answered:
+        return "found"
+    return "missed" if expected else "off" if answered else ""
 
 
 def compared(expected: str, answered: str, differ: Unit) -> tuple[Html, Html]:
