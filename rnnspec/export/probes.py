@@ -21,6 +21,7 @@ from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.plan.kinds import INPUT_TRAITS
 from rnnspec.plan.names import SEED, draws, first_sequences, lengths_names
 from rnnspec.plan.nodes import STEPS
+from rnnspec.plan.nodes.outputs import OutputNode
 from rnnspec.plan.text_rule import PLAIN
 from rnnspec.run.feeds import Feeds
 from rnnspec.run.interface import InputColumn, interface
@@ -333,7 +334,7 @@ class Probe:
     seeds: NDArray[np.int64]
     on_axes: Mapping[str, NDArray[np.int64]]
 
-    def steps(self, node: nodes.OutputNode) -> NDArray[np.int64]:
+    def steps(self, node: OutputNode) -> NDArray[np.int64]:
         """The rows' steps that an answer is about, `[B]`."""
         return self.on_axes.get(node.axis, self.lengths)
 

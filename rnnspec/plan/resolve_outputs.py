@@ -22,7 +22,6 @@ from rnnspec.plan.nodes import (
     NumericOutput,
     Ordinal,
     Output,
-    OutputNode,
     PositionOutput,
     Scores,
     SeasonAgo,
@@ -31,6 +30,7 @@ from rnnspec.plan.nodes import (
     TokensInput,
 )
 from rnnspec.plan.nodes.node import STEPS, ColumnNode
+from rnnspec.plan.nodes.outputs import OutputNode
 from rnnspec.plan.stateless import Read, affine_init, dropped
 from rnnspec.spec.branches import Branch
 from rnnspec.spec.distributions import (

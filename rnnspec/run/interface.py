@@ -41,6 +41,7 @@ from rnnspec.plan.names import (
     stepwise_answer,
 )
 from rnnspec.plan.nodes import STEPS
+from rnnspec.plan.nodes.outputs import OutputNode
 from rnnspec.plan.stream import END, JOINED, JOINED_AFTER, WRITE, Stream
 from rnnspec.plan.text_rule import PLAIN, TextRule
 
@@ -292,7 +293,7 @@ def interface(plan: Plan, facts: Facts, ids: bool = False) -> Interface:
 
 def _output(plan: Plan, node: nodes.Output, facts: Facts, ids: bool) -> OutputColumn:
     found = OUTPUT_COLUMNS[type(node)](plan, node, facts, ids)
-    return replace(found, axis=node.axis) if isinstance(node, nodes.OutputNode) else found
+    return replace(found, axis=node.axis) if isinstance(node, OutputNode) else found
 
 
 def read_interface(metadata: Mapping[str, str]) -> Interface:

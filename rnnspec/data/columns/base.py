@@ -15,7 +15,8 @@ from rnnspec.data.reading import Reading
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.series import Table
 from rnnspec.plan.facts import ClassFacts, ColumnFacts, Facts, TextFacts
-from rnnspec.plan.nodes import STEPS, FutureInput, Input, Output, OutputNode, Plan, SeriesInput
+from rnnspec.plan.nodes import STEPS, FutureInput, Input, Output, Plan, SeriesInput
+from rnnspec.plan.nodes.outputs import OutputNode
 from rnnspec.spec.distributions import DistributionName
 
 Lengths = NDArray[np.int64]

@@ -98,7 +98,6 @@ from rnnspec.plan.nodes.outputs import (
     LabelsOutput,
     NumberedOutput,
     NumericOutput,
-    OutputNode,
     SearchedOutput,
     StatesOutput,
     TextKind,
