@@ -329,6 +329,9 @@ def frame_specs(draw: Draw) -> dict[str, Any]:
     kind["distribution"] = draw(st.sampled_from(OF_FRAMES))
     decoder["reverse"] = draw(st.booleans())
     decoder["feedback"] = draw(st.sampled_from(["answers", "answers", "none"]))
+    density = kind["distribution"] in (*CONTINUOUS, "laplace", {"mixture": 2})
+    if density and decoder["feedback"] == "answers" and draw(st.booleans()):
+        kind["paths"] = draw(st.sampled_from([2, {"samples": 3, "quantiles": [0.25, 0.5]}]))
     data = spec_data("1:N" if rows else "N:M", names, [kind], stack, decoder=decoder)
     return _over_fewer_steps(draw, _finished(draw, data, own))
 
