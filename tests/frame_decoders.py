@@ -71,10 +71,16 @@ SPECS: dict[str, dict[str, Any]] = {
         ("frames", "key_steps", "plain_frames"), length="input", layers=[LSTM],
         inputs=["key_steps", "plain_frames"], attention="additive",
     ),
+    "own inputs, reverse": written(
+        ("frames", "key_steps"), length="input", inputs=["key_steps"], reverse=True
+    ),
     "own inputs, none": written(
         ("frames", "words"), length="input", feedback="none", inputs=["frames"]
     ),
-    "1:N, own inputs": written(("vector", "frames"), "1:N", length="input", inputs=["frames"]),
+    "1:N, own inputs": written(
+        ("vector", "frames"), "1:N", length="input", inputs=["frames"], feedback="none",
+        reverse=True,
+    ),
     "again": written(entry=again("frames"), length="input"),
     "again, reverse": written(
         entry=again("frames"), length="input", reverse=True, layers=[LSTM], encoder=[LSTM]

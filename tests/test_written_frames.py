@@ -148,6 +148,63 @@ def test_controls_are_read_as_steps_are_written(folder: Path) -> None:
     assert not np.isclose(one[2], two[2]).any()
 
 
+def test_controls_are_read_from_the_end_of_each_row(folder: Path) -> None:
+    """Written from the last frame on, what a control says at a step changes the frames before."""
+    inputs = [{"column": "phase", "as": "number"}, {"column": "wave", "as": "frames"}]
+    settings = spec(inputs, {"column": "back", "as": "frames"}, "1:N", length="input",
+        inputs=["wave"], reverse=True)  # fmt: skip
+    settings["train"] = {**TRAIN, "epochs": 1}
+    rows = [{**row, "back": row["wave"][::-1]} for row in waves(12, 0)]
+    for name in ("train.jsonl", "valid.jsonl"):
+        Path(name).write_text("\n".join(map(json.dumps, rows)) + "\n")
+    build = rnnspec.load(settings).build()
+    row = next(each for each in rows if len(each["wave"]) < 8)
+    other = {**row, "wave": [*row["wave"][:2], [0.0, 0.0], *row["wave"][3:]]}
+    one, two = (np.array(each["back"]) for each in answered(build, [row, other]))
+    np.testing.assert_allclose(one[3:], two[3:])
+    assert not np.isclose(one[:3], two[:3]).any()
+
+
+def test_missing_frames_are_left_out(folder: Path) -> None:
+    """Of nulls the moments, the loss and the errors are those of the other numbers, and the decoder
+    is fed with the mean; a length that ends in null is not known."""
+    rows = waves(24, 1)
+    for number, row in enumerate(rows):
+        row["holes"] = [*row["wave"]]
+        row["holes"][number % (len(row["wave"]) - 1)] = None if number % 2 else [None, 0.5]
+    write = Path("valid.jsonl").write_text
+    write("\n".join(map(json.dumps, rows)) + "\n")
+    Path("train.jsonl").write_text(Path("valid.jsonl").read_text())
+    settings = spec(WAVE, {"column": "holes", "as": "frames", "missing": "skip"}, min_steps=2)
+    build = rnnspec.load(settings).build()
+    metrics, model = build.evaluate().metrics, build.module.model
+    weights, true = model.canonical_arrays(), []
+    for row in rows:
+        frames = [each or [None, None] for each in row["holes"]]
+        true.append(np.array(frames, np.float64))
+    every = np.concatenate(true)
+    mean, deviation = weights["output.holes.mean"], weights["output.holes.deviation"]
+    np.testing.assert_allclose(mean, np.nanmean(every, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(deviation, np.nanstd(every, axis=0), rtol=1e-4)
+    raw = raw_outputs(model.plan, weights, rows, [{"holes": one} for one in true])["holes"]
+    total = 0.0
+    for numbers, one in zip(raw, true, strict=True):
+        total += float(np.nansum((numbers[:-1, :2] - (one - mean) / deviation) ** 2))
+        stops = np.arange(len(numbers)) == len(one)
+        total += 2 * float(np.logaddexp(0, np.where(stops, -1, 1) * numbers[:, -1]).sum())
+    assert metrics["loss"] == pytest.approx(total / (~np.isnan(every)).sum(), rel=1e-4)
+    away = []
+    for answer, one in zip(answered(build, rows), true, strict=True):
+        found = np.array(answer["holes"]).reshape(-1, 2)
+        both = min(len(found), len(one))
+        away.append(np.abs(found[:both] - one[:both]).ravel())
+    assert metrics["mae"] == pytest.approx(np.nanmean(np.concatenate(away)), rel=1e-4)
+    rows[3]["holes"][-1] = None
+    write("\n".join(map(json.dumps, rows)) + "\n")
+    with pytest.raises(DataError, match="ends with a frame of null alone"):
+        rnnspec.load({**settings, "name": "ends"}).build()
+
+
 def test_a_line_by_hand() -> None:
     """1:N of dense layers alone: y[t] = a y[t - 1] + c x + b, from y = 0, whose closed form is
     (c x + b) (1 - a^t) / (1 - a)."""

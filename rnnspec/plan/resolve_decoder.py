@@ -204,7 +204,9 @@ def _text(
 def _decoder(encoded: Encoded, steps: int) -> Decoder:
     own = {node.name for node in encoded.body}
     read = (name for node in encoded.body for name in node.sources() if name not in own)
-    return Decoder("decoder", tuple(encoded.body), tuple(dict.fromkeys(read)), steps)
+    reverse = encoded.settings.reverse and bool(encoded.inputs.controls)
+    reads = tuple(dict.fromkeys(read))
+    return Decoder("decoder", tuple(encoded.body), reads, steps, reverse=reverse)
 
 
 def _run(encoded: Encoded, previous: Read) -> Read:

@@ -59,6 +59,8 @@ class Body:
         known |= nodes.FramesInput | nodes.KeysInput
         found = [n.name for n in read if isinstance(n, known) and not getattr(n, "flat", False)]
         found += [n.name for n in read if isinstance(n, nodes.Embed) and self._of_steps(n)]
+        if self.decoder.reverse:
+            return {name: self.outer[name][len(self.outer[name]) - 1 - number] for name in found}
         return {name: self.outer[name][number] for name in found}
 
     def _of_steps(self, node: nodes.Embed) -> bool:

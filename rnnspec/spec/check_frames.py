@@ -104,9 +104,21 @@ def own_inputs_have_steps(spec: Spec) -> Iterator[Finding]:
     if decoder.length != "input":
         message = "have a value for each step of the input, and as many frames are to be written"
         yield Finding(("decoder", "inputs"), message, "write 'length: input'", key=True)
-    if decoder.reverse:
-        message = "the decoder's own inputs are read from the first step on"
-        yield Finding(("decoder", "reverse"), message, "remove it, or remove inputs", key=True)
+
+
+def nulls_are_of_lists(spec: Spec) -> Iterator[Finding]:
+    """Rows of a table have no lists of frames, and an input that is answered again says itself what
+    a null is."""
+    for path, output in spec.data.located_outputs:
+        if not isinstance(output, FramesOutput) or output.missing == "error":
+            continue
+        at = (*path, "missing")
+        if spec.data.series is not None:
+            why = "in a table of series, where an empty cell is left out in any case"
+            yield no_effect(at, why)
+        elif output is spec.written_frames and spec.data.input_of(output) is not None:
+            why = f"on {output.column!r}, which is an input: its own 'missing' says what a null is"
+            yield no_effect(at, why)
 
 
 def feedback_is_forced(spec: Spec) -> Iterator[Finding]:

@@ -341,6 +341,14 @@ class FramesOutput(OfColumn):
     intervals: Intervals = ()
     samples: Samples = None
     paths: Paths = None
+    missing: Annotated[
+        Literal["error", "skip"],
+        Field(
+            description="What a null among the frames of a row means, in place of a number or of a "
+            "frame: 'error' refuses it, 'skip' leaves it out of loss and metrics; a decoder that "
+            "is fed with it reads the mean."
+        ),
+    ] = "error"
     anomaly: Text | None = Field(
         default=None,
         description="Column of 0 and 1 that says which rows are anomalous, where an input is "

@@ -18,7 +18,7 @@ from rnnspec.to_onnx.copying import CopyMixture
 from rnnspec.to_onnx.decoder_cell import DecoderCell
 from rnnspec.to_onnx.emitter import Emitter
 from rnnspec.to_onnx.fuse_context import fused_context
-from rnnspec.to_onnx.lowering import Lowering, PaddedSequence, Vector, entry_of
+from rnnspec.to_onnx.lowering import TIME, Lowering, PaddedSequence, Vector, entry_of
 from rnnspec.to_onnx.pointing import PointedSteps, PointerScores
 from rnnspec.to_onnx.pointwise import POINTWISE, Scope, activated, affine_name
 from rnnspec.to_onnx.rows import Rows, State
@@ -73,6 +73,7 @@ class Body:
         copies = (each for each in node.body if isinstance(each, nodes.CopyMix))
         self.copied = {attend for each in copies for attend, _ in each.copied}
         self.fused = fused_context(node) if rows.width > 1 else None
+        self.turned: dict[str, str] = {}
         self._states: dict[str, list[State]] = {}
         for each in node.body:
             if type(each) not in POINTWISE:
@@ -143,11 +144,23 @@ class Body:
         emit, outer, rows = step.emit, self.low.values[name], step.rows
         if not isinstance(outer, PaddedSequence):
             return rows.repeated(outer.name)
-        inputs = [rows.chosen(outer.name, axis=1), step.number]
+        inputs = [rows.chosen(self._from_the_end(name, outer), axis=1), step.number]
         at_step = emit.op("Gather", inputs, f"{name}.at_step")
         if rows.width == 1:
             return at_step
         return emit.op("Gather", [at_step, rows.owners()], f"{name}.at_step.each")
+
+    def _from_the_end(self, name: str, outer: PaddedSequence) -> str:
+        """A sequence as the body reads it. Some versions of onnxruntime leave rows without a step
+        unwritten, where nothing is read."""
+        if not self.node.reverse:
+            return outer.name
+        if name not in self.turned:
+            emit, lengths = self.low.emit, self.low.axes[TIME].name
+            least = emit.op("Max", [lengths, emit.integer(1)], f"{name}.least_one")
+            inputs, axes = [outer.name, least], {"time_axis": 0, "batch_axis": 1}
+            self.turned[name] = emit.op("ReverseSequence", inputs, f"{name}.turned", **axes)
+        return self.turned[name]
 
 
 @dataclass(frozen=True, slots=True)

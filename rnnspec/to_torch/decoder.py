@@ -20,7 +20,7 @@ from rnnspec.to_torch.decoder_stages import Reads, read_directly, stages
 from rnnspec.to_torch.layers import Dropout, Embed, Masks, Scores
 from rnnspec.to_torch.pointers import Pointed, Pointer
 from rnnspec.to_torch.recurrent import RecurrentLayer
-from rnnspec.to_torch.sequences import Lengths, PaddedSequence, Value, sequence
+from rnnspec.to_torch.sequences import Lengths, PaddedSequence, Value, reversed_by_length, sequence
 
 States = dict[str, Tensor]
 """The state of the decoder between two steps, `[R, width]` each: the states of layers as
@@ -72,7 +72,11 @@ class Body:
         """What the body reads, of the values of the nodes outside."""
         direct = {name: values[name] for name in self.direct}
         vectors = {k: v for k, v in direct.items() if isinstance(v, Tensor)}
-        ahead = {k: v.values for k, v in direct.items() if isinstance(v, PaddedSequence)}
+        ahead = {
+            k: reversed_by_length(v.values, v.lengths) if self.node.reverse else v.values
+            for k, v in direct.items()
+            if isinstance(v, PaddedSequence)
+        }
         memories, copied = {}, {}
         for name, memory in self.attends.items():
             source, attend = values[memory], self.modules[name]

@@ -116,6 +116,8 @@ def true_lengths(node: nodes.FramesOutput, truth: Tensor, steps: Tensor | None) 
     if node.length == "input":
         assert steps is not None, "an input with steps"
         return steps
+    if node.length == "fixed":
+        return torch.full((len(truth),), node.limit, device=truth.device)
     places = torch.arange(1, truth.shape[1] + 1, device=truth.device)
     return (places * ~truth.isnan().all(-1)).amax(1)
 

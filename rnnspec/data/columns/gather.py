@@ -246,7 +246,8 @@ def _frames(column: FramesOutput, reading: Reading) -> NumberCollector:
         cells = NumberCells(column.column, "number", missing=True)
     else:
         apart = column.column in reading.apart
-        cells = NumberCells(column.column, "frames", stream=reading.stream, apart=apart)
+        skips = column.missing == "skip"
+        cells = NumberCells(column.column, "frames", skips, stream=reading.stream, apart=apart)
     return NumberCollector(_possible(cells, reading))
 
 

@@ -308,7 +308,7 @@ class RaggedFrames:
 
     frames: NumberWriter
     rows: RaggedWriter
-    count: int = 0
+    count: int
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
         found = self.frames.cells.steps(chunk, bad, self._checked)
@@ -320,14 +320,21 @@ class RaggedFrames:
             raise DataError(
                 f"has {len(steps)} frames, and decoder.length says that there are {self.count}"
             )
-        return self.frames.checked(steps)
+        found = self.frames.checked(steps)
+        if not self.count and len(found) and np.isnan(found[-1]).all():
+            raise DataError(
+                "ends with a frame of null alone, which says nothing; remove it, or set"
+                " decoder.length to a number or to input if there is a frame at this step"
+            )
+        return found
 
 
 def _written_settings(encoding: Encoding, node: FramesOutput) -> list[object]:
     if node.read:
         return [node.column, "frames again"]
     count = node.limit if node.length == "fixed" else 0
-    return [node.column, "frames written", node.width, node.length == "input", count, node.double]
+    own = node.length == "input"
+    return [node.column, "frames written", node.width, own, count, node.double]
 
 
 def _written_encoder(
@@ -336,10 +343,10 @@ def _written_encoder(
     if node.read:
         return None
     if node.length == "input":
-        cells, values = NumberCells(node.column, "frames"), writer.column
+        cells, values = NumberCells(node.column, "frames", encoding.skips(node)), writer.column
         return NumberWriter(cells, node.width, values(name, dtype_of(node), node.width))
     rows = RaggedWriter.new(writer, name, dtype_of(node), node.width)
-    cells = NumberCells(node.column, "frames", apart=True)
+    cells = NumberCells(node.column, "frames", encoding.skips(node), apart=True)
     count = node.limit if node.length == "fixed" else 0
     return RaggedFrames(NumberWriter(cells, node.width, rows.values), rows, count)
 

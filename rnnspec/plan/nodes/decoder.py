@@ -142,7 +142,8 @@ class Decoder(Node):
     """`body`, run step by step; its last node gives the scores `[B, U, W]`.
 
     `reads` are the outer nodes that the body reads: memories, initial states, vectors for every
-    step, values ahead, and inputs of frames or keys of which it reads step u at its own step u.
+    step, values ahead, and inputs of frames or keys of which it reads step u at its own step u,
+    with `reverse` the last step of the row first.
     `steps` is the number of steps of a forecast, 0 for a decoder over tokens or frames.
     `whole_prompt` is set for a language model, which has no mark before the first token: the first
     token of the prompt is read at once.
@@ -152,6 +153,7 @@ class Decoder(Node):
     reads: tuple[str, ...]
     steps: int = 0
     whole_prompt: bool = False
+    reverse: bool = False
 
     @property
     def scores(self) -> str:
