@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -241,6 +241,18 @@ class Characters:
         lengths = ends - starts
         found = gathered(self.values, starts.ravel(), lengths.ravel(), 0)
         return _wide(found.reshape(*lengths.shape, -1)), lengths
+
+
+@dataclass(frozen=True, slots=True)
+class ReverseCharacters:
+    """The characters of each step of rows that are read from their ends, in the order of the file;
+    slices count from the end of it, as those of `ReverseSteps`."""
+
+    of: Characters
+
+    def batch(self, slices: RowSlices) -> tuple[Values, Lengths]:
+        steps = len(self.of.offsets) - 1
+        return self.of.batch(replace(slices, starts=steps - slices.starts - slices.lengths))
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ def _spelled(
         f"{prefix}.layer", read.name, cell, read.width, spelling.units, "bidirectional"
     )
     pool = Pool(f"{prefix}.last", layer.name, "last", layer.width, 0)
-    nodes += [layer, pool, PerStep(prefix, pool.name, tokens.name)]
+    nodes += [layer, pool, PerStep(prefix, pool.name, tokens.name, tokens.reverse)]
     return Read(prefix, layer.width)
 
 

@@ -127,7 +127,8 @@ def values_of(plan: Plan, weights: Arrays, row: Row) -> dict[str, Array]:
             values[node.name] = read(node, weights, row, values)
         elif isinstance(node, nodes.PerStep):
             width = int(axes[node.name][-1])
-            values[node.name] = np.array(inner[node.source]).reshape(-1, width)
+            vectors = np.array(inner[node.source]).reshape(-1, width)
+            values[node.name] = vectors[::-1] if node.reverse else vectors
         elif any(source in inner for source in node.sources()):
             inner[node.name] = _of_each(plan, node, weights, inner)
         elif not isinstance(node, nodes.Decoder | nodes.Output):

@@ -23,10 +23,6 @@ def texts_are_read_backward(spec: Spec) -> Iterator[Finding]:
             yield no_effect((*path, "direction"), f"with 'as: {source.as_}', which is no text")
             continue
         yield from _beside(spec, (*path, "direction"), output)
-        for at, each in spec.data.located_inputs:
-            if each is source and getattr(source, "spelling", None) is not None:
-                message = "the characters of words are read forward, and this text from its end"
-                yield Finding((*at, "spelling"), message, "remove it")
 
 
 def _beside(spec: Spec, path: Loc, output: NextOutput) -> Iterator[Finding]:

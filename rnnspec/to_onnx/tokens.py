@@ -86,13 +86,15 @@ def lower_characters(low: Lowering, node: CharactersInput) -> PaddedSequence:
 
 
 def lower_per_step(low: Lowering, node: PerStep) -> PaddedSequence:
-    """`[T * B, W]` to `[T, B, W]`: the rows are in this order already."""
+    """`[T * B, W]` to `[T, B, W]`: the rows are in this order already, or each is turned round."""
     emit, steps = low.emit, low.steps(node.steps)
     nested = isinstance(low.plan.node(node.steps), NestedInput)
     attributes = {"end": 2} if nested else {}
     extents = emit.op("Shape", [steps.name], f"{node.name}.extents", **attributes)
     shape = emit.concat([extents, emit.integers(-1)], 0, f"{node.name}.shape")
     value = emit.op("Reshape", [low.vector(node.source), shape], node.name)
+    if node.reverse:
+        value = steps.lengths.reversed(value, f"{node.name}.from_end")
     return PaddedSequence(value, steps.lengths)
 
 

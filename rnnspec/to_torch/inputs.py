@@ -87,8 +87,8 @@ class Tokens(Weighted):
 
 
 def turned(steps: PaddedSequence) -> PaddedSequence:
-    """Numbers `[T, B]`, each row from its last step to its first; padding stays in place."""
-    flat = steps.values.reshape(-1).index_select(0, steps.lengths.reversal)
+    """`[T, B]` or `[T, B, W]`, each row from its last step to its first; padding stays in place."""
+    flat = steps.values.flatten(0, 1).index_select(0, steps.lengths.reversal)
     return PaddedSequence(flat.view_as(steps.values), steps.lengths)
 
 
@@ -131,13 +131,16 @@ class Unnest(Weighted):
 class PerStep(Weighted):
     """The vectors `[W, width]` of `Characters` or `Unnest` at their steps, 0 elsewhere."""
 
+    node: nodes.PerStep
+
     def forward(self, source: Tensor, steps: PaddedSequence) -> PaddedSequence:
         lengths = steps.lengths
         longest, rows, width = lengths.longest, len(lengths.of_rows), source.shape[-1]
         values = source.new_zeros((longest * rows, width))
         if len(lengths.places):
             values = values.index_copy(0, lengths.places, source)
-        return PaddedSequence(values.view(longest, rows, width), lengths)
+        steps = PaddedSequence(values.view(longest, rows, width), lengths)
+        return turned(steps) if self.node.reverse else steps
 
 
 class Category(Weighted):

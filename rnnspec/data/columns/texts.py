@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rnnspec.data import decode
 from rnnspec.data.cache import Column, Writer
-from rnnspec.data.collate import Characters, ReverseSteps, Steps, Texts
+from rnnspec.data.collate import Characters, ReverseCharacters, ReverseSteps, Steps, Texts
 from rnnspec.data.columns.base import (
     Arrays,
     ColumnKind,
@@ -286,10 +286,15 @@ def _characters_encoder(
     return CharacterWriter(cells, char_table(known), rows)
 
 
+def _characters_batch(
+    encoding: Encoding, node: CharactersInput, name: str, arrays: Arrays
+) -> Characters | ReverseCharacters:
+    found = Characters(arrays[name], arrays[f"{name}.offsets"])
+    return ReverseCharacters(found) if _tokens_of(encoding, node).reverse else found
+
+
 CHARACTERS = ColumnKind(
-    settings=_characters_settings,
-    encoder=_characters_encoder,
-    batch=lambda encoding, node, name, arrays: Characters(arrays[name], arrays[f"{name}.offsets"]),
+    settings=_characters_settings, encoder=_characters_encoder, batch=_characters_batch
 )
 
 

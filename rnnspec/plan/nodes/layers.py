@@ -283,13 +283,15 @@ class Unnest(SourceNode):
 
 @dataclass(frozen=True, slots=True)
 class PerStep(Node):
-    """The vectors `[B * T, W]` of all steps of the input node `steps` as a sequence `[B, T, W]`.
+    """The vectors `[B * T, W]` of all steps of the input node `steps` as a sequence `[B, T, W]`,
+    with `reverse` those of each row from the last to the first, as its tokens are.
 
     Past a row's length it is arbitrary, and nothing may read it.
     """
 
     source: str
     steps: str
+    reverse: bool = False
 
     def sources(self) -> Iterator[str]:
         yield from (self.source, self.steps)
