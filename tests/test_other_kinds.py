@@ -21,6 +21,7 @@ CELLS: dict[str, Any] = {
     "number": 1.5,
     "truth": True,
     "texts": ["a", "b"],
+    "sentences": ["it came", "late"],
     "steps": [0, 1],
     "numbers": [0.5, 1.5],
     "vectors": [[1, 2], [3, 4]],
@@ -49,6 +50,8 @@ PLACES = [
 def refusal(role: str, cardinality: str, kind: str, cell: Any, folder: Path) -> str:
     """What is said of a column of this kind whose cells are all `cell`."""
     column = {"column": "x", "as": kind, **SETTINGS.get(kind, {})}
+    if kind == "nested" and cell and isinstance(cell, list) and isinstance(cell[0], str):
+        column["of"] = {"as": "words"}
     other = {"column": "y", "as": "words" if role == "output" else "class"}
     inputs, output = (other, column) if role == "output" else (column, other)
     spec: dict[str, Any] = {
@@ -84,6 +87,7 @@ def test_the_kind_that_is_named_reads_the_cell(
 def test_what_is_usual_has_a_hint(tmp_path: Path) -> None:
     usual = {
         ("input", "N:1", "words", "texts"): "tokens",
+        ("input", "N:1", "words", "sentences"): "nested",
         ("input", "N:1", "words", "vectors"): "frames",
         ("input", "N:1", "frames", "text"): "words",
         ("input", "1:1", "number", "text"): "category",

@@ -190,3 +190,19 @@ def test_what_the_command_prints_and_writes(folder: Path) -> None:
     assert found["parts"][0]["columns"][0]["column"] == "text" and found["leaks"]["valid"] == 1
     (folder / "v.jsonl").unlink()
     assert "no such file" in rnnspec("data", folder / "s.yaml").err
+
+
+def test_what_a_build_would_refuse_is_said(tmp_path: Path) -> None:
+    """Rows each of whose cells can be read, and which are wrong together."""
+    pair = "[{column: text, as: words}, {column: other, as: words}]"
+    write(tmp_path, "t.jsonl", [{"text": "a b", "other": "a", "kind": each} for each in "xyxy"])
+    said = looked(tmp_path, pair, valid="null").findings[0]
+    assert said.startswith("a build would refuse the training rows: ")
+    assert "column 'other' has 1 steps, column 'text' has 2" in said
+    write(tmp_path, "t.jsonl", [{"text": f"id{n}", "kind": "xy"[n % 2]} for n in range(8)])
+    assert "is it an id?" in looked(tmp_path, valid="null").findings[0]
+
+
+def test_a_cell_of_another_kind_is_told_it(tmp_path: Path) -> None:
+    write(tmp_path, "t.jsonl", [{"text": ["a", "b"], "kind": each} for each in "xyxy"])
+    assert looked(tmp_path, valid="null").findings[0].endswith("is read with 'as: tokens'")

@@ -173,7 +173,8 @@ class Spec:
         with TemporaryDirectory(prefix="rnnspec-") as folder:
             loaded, names = self.loaded_with(data, Path(folder))
             with told_by_row(names):
-                return profile(loaded.spec, find_sources(loaded.spec.data, loaded.path.parent))
+                home = loaded.path.parent
+                return profile(loaded.spec, find_sources(loaded.spec.data, home), home)
 
     def build(
         self,

@@ -44,7 +44,8 @@ def data(
         from rnnspec.api.data_page import page_of, tables
         from rnnspec.data.profile import profile
         from rnnspec.data.shards import find_sources
-    found = profile(loaded.spec, find_sources(loaded.spec.data, loaded.path.parent))
+    folder = loaded.path.parent
+    found = profile(loaded.spec, find_sources(loaded.spec.data, folder), folder)
     if report is not None:
         from rnnspec.report import render
 

@@ -30,6 +30,12 @@ def _list_of(fits: Fits) -> Fits:
     return lambda cell: isinstance(cell, list) and bool(cell) and all(map(fits, cell))
 
 
+def _is_nested(cell: object) -> bool:
+    """Texts of several words, or lists of words."""
+    several = isinstance(cell, list) and any(" " in each for each in cell if isinstance(each, str))
+    return _list_of(_TEXTS)(cell) or (several and _TEXTS(cell))
+
+
 _TEXTS, _LABELS = _list_of(_is_text), _list_of(_is_label)
 _NUMBERS, _STEPS = _list_of(_is_number), _list_of(_is_step)
 FITS: Mapping[str, Fits] = {
@@ -38,7 +44,7 @@ FITS: Mapping[str, Fits] = {
     "bytes": _is_text,
     "subwords": _is_text,
     "tokens": _LABELS,
-    "nested": _list_of(_TEXTS),
+    "nested": _is_nested,
     "frames": _list_of(_NUMBERS),
     "keys": _list_of(_LABELS),
     "category": _is_label,
@@ -54,7 +60,7 @@ FITS: Mapping[str, Fits] = {
 }
 """By kind, whether a cell has its form; other kinds have no hint."""
 _OF_ROWS = ("category", "number", "vector")
-_SEQUENCES = ("words", "tokens", "frames", "nested", "keys")
+_SEQUENCES = ("words", "nested", "tokens", "frames", "keys")
 _POINTED = ("position", "span", "class", "number", "vector", "labels")
 _ANSWERED = ("class", "number", "vector", "labels")
 _OF_STEPS = ("tags", "frames", "keys")
@@ -95,3 +101,8 @@ def other_kinds(spec: Spec) -> dict[str, OtherKinds]:
         apart = group is _SEQUENCES and spec.cardinality != "N:N"
         found[column.column] = OtherKinds(column.as_, group, "read", apart)
     return found
+
+
+def hint_of(kinds: Mapping[str, OtherKinds], column: str, cell: object, error: str) -> str:
+    """How a refused cell of a column could be read, unless the error says what to do."""
+    return kinds[column].hint(cell) if column in kinds and ";" not in error else ""

@@ -1,5 +1,6 @@
 """A look at the rows of a spec before training: what each column holds, what is in both parts, and
-what looks like a mistake. One pass over the training rows and one over the validation rows."""
+what looks like a mistake. One pass over the training rows and one over the validation rows, and one
+that collects facts of the training rows as a build does."""
 
 from __future__ import annotations
 
@@ -7,16 +8,19 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rnnspec.data import decode
+from rnnspec.data.other_kinds import OtherKinds, hint_of
 from rnnspec.data.read_columns import ReadColumn, Taken, columns_of
 from rnnspec.data.readers import unit_of
 from rnnspec.data.reading import Reading
 from rnnspec.data.rows import Chunk
 from rnnspec.data.shards import FILE, Shards, Sources
+from rnnspec.data.survey import survey
 from rnnspec.errors import DataError
 from rnnspec.spec import Spec
 
@@ -121,9 +125,10 @@ class Profile:
         return {**asdict(self), "shares": SHARES}
 
 
-def profile(spec: Spec, sources: Sources) -> Profile:
+def profile(spec: Spec, sources: Sources, folder: Path = Path()) -> Profile:
     """Look at the training rows of a spec, and at its validation rows if it has any. Of series of
-    which a share is kept for validation, all rows are looked at together.
+    which a share is kept for validation, all rows are looked at together. `folder`: that of the
+    spec, see `survey`.
 
     Bad rows are counted, not raised. Raises DataError for files that cannot be read at all, or that
     lack a column.
@@ -141,7 +146,7 @@ def profile(spec: Spec, sources: Sources) -> Profile:
     train = seen[0]
     leaks = _leaks(train, seen[1] if len(seen) > 1 else None) if rows_apart else None
     parts = tuple(each.part(train) for each in seen)
-    findings = tuple(_findings(spec, parts, leaks, train))
+    findings = (*_refusals(spec, train, folder), *_findings(spec, parts, leaks, train))
     return Profile(spec.name, parts, leaks, findings, tuple(train.examples))
 
 
@@ -266,11 +271,13 @@ class _Seen:
     examples: list[dict[str, str]] = field(default_factory=list)
     equal: dict[tuple[str, str], int] = field(default_factory=dict)
     held: dict[tuple[str, str], int] = field(default_factory=dict)
+    kinds: Mapping[str, OtherKinds] = field(default_factory=dict)
     word: str = "line"
 
     def read(self, reading: Reading, share: float, valid: bool) -> None:
         """Read the rows of this part."""
         self.sums = [_Sums(column) for column in self.columns]
+        self.kinds = reading.others
         bad = replace(reading.bad_rows(self.files), kept=True)
         split, names = reading.split(share), [column.name for column in self.columns]
         series = reading.series is not None
@@ -317,7 +324,8 @@ class _Seen:
                 named = self._path(cell, textual, line) if column.kind in FILES else cell
                 taken.append(column.take(named, textual))
             except DataError as error:
-                return f"column {column.name!r} {error}"
+                hint = hint_of(self.kinds, column.name, cell, str(error))
+                return f"column {column.name!r} {error}" + (f"; {hint}" if hint else "")
         for sums, cell, found in zip(self.sums, cells, taken, strict=True):
             sums.cells += not continued
             sums.missing += found is None
@@ -379,6 +387,17 @@ def _leaks(train: _Seen, valid: _Seen | None) -> Leaks:
     return Leaks(repeated, repeated_other, same, other, tuple(places))
 
 
+def _refusals(spec: Spec, train: _Seen, folder: Path) -> Iterator[str]:
+    """What a build would say of training rows each of whose cells can be read."""
+    if train.bad:
+        return
+    try:
+        survey(spec, train.files, folder=folder)
+    except DataError as error:
+        count, *listed = str(error).splitlines()
+        yield f"a build would refuse the training rows: {listed[0].strip() if listed else count}"
+
+
 def _findings(
     spec: Spec, parts: Sequence[Part], leaks: Leaks | None, train: _Seen
 ) -> Iterator[str]:
@@ -437,6 +456,8 @@ def _column_findings(column: ColumnProfile, rows: int) -> Iterator[str]:
         yield f"{name}: all {rows:,} rows are alike, so that it tells nothing"
     elif column.constant:
         yield f"{name}: {column.constant:,} of its numbers never change"
+    if column.role == "input" and column.lengths and column.distinct == column.kinds == rows > RARE:
+        yield f"{name}: every row has one token of its own; is it an id?"
     if column.kind in ("category", "class") and column.distinct == rows > 2 * RARE:
         yield f"{name}: every row has a label of its own; is it an id?"
     elif column.kind == "class":

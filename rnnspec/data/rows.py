@@ -8,7 +8,7 @@ from itertools import compress
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from rnnspec.data.other_kinds import OtherKinds
+from rnnspec.data.other_kinds import OtherKinds, hint_of
 from rnnspec.data.shards import FILE, Shards
 from rnnspec.errors import DataError, MissingCell, MissingPackage
 from rnnspec.source.problems import did_you_mean
@@ -189,9 +189,7 @@ class BadRows:
         """What to set in the spec so that a cell is no error, unless the error says it."""
         if isinstance(error, MissingCell):
             return self.cures.get(column, "")
-        return (
-            self.kinds[column].hint(cell) if column in self.kinds and ";" not in str(error) else ""
-        )
+        return hint_of(self.kinds, column, cell, str(error))
 
     def apart(self, *columns: str) -> str:
         """How sequences are read by steps of their own, to go on a sentence; "" where they must
