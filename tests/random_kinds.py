@@ -112,7 +112,7 @@ def _branched(draw: Draw, data: dict[str, Any]) -> dict[str, Any]:
     stack, outputs = data["encoder"]["layers"], data["data"]["output"]
     for place, layer in enumerate(stack):
         layer["name"] = f"layer{place}"
-    if draw(st.integers(0, 3)) == 0:
+    if draw(st.integers(0, 3)) == 0 and "series" not in data["data"]:
         states = {"column": "states", "as": "states"}
         outputs.append(states | draw(st.sampled_from([{}, {"pooling": "mean"}])))
     for each in outputs[1:]:

@@ -174,7 +174,10 @@ def normalised(low: Lowering, node: nodes.AudioInput, values: str, lengths: Leng
         square = emit.op("Mul", [each, each], f"{title}.square")
         return emit.op("Sqrt", [mean_of(square, f"{title}.mean")], title)
 
-    centred = emit.op("Sub", [values, mean_of(values, f"{name}.mean")], f"{name}.centred")
+    # Twice: a feature that never changes, as of silence, is 0 and not the rounding of its mean.
+    centred = emit.op("Sub", [values, mean_of(values, f"{name}.mean")], f"{name}.near_centre")
+    rest = mean_of(centred, f"{name}.rest")
+    centred = emit.op("Sub", [centred, rest], f"{name}.centred")
     size = root_mean_square(values, f"{name}.size")
     least = emit.op("Mul", [size, emit.number(LEAST_DEVIATION)], f"{name}.least")
     scales = [root_mean_square(centred, f"{name}.deviation"), least]

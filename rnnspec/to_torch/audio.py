@@ -136,6 +136,7 @@ def _by_utterance(steps: Tensor, mask: Tensor, least: float) -> Tensor:
         return values.masked_fill(~mask, 0.0).sum(1, keepdim=True) / count
 
     centred = steps - mean(steps)
+    centred = centred - mean(centred)  # of a feature that never changes the rounding of its mean
     size, deviation = mean(steps.square()).sqrt(), mean(centred.square()).sqrt()
     scale = torch.maximum(deviation, LEAST_DEVIATION * size).clamp(min=least)
     return centred / torch.where(scale > 0, scale, 1.0)
