@@ -184,7 +184,7 @@ def forecast_specs(draw: Draw) -> dict[str, Any]:
 @st.composite
 def encoder_specs(draw: Draw) -> dict[str, Any]:
     """Two or three encoders, of which one may have the weights of the first, and attend to another
-    one; in one of three they are the sources of a decoder."""
+    one; in one of four they are the sources of a decoder, and in one their steps are answered."""
     own: Own = {"mine": draw(own_cells(False))} if draw(st.booleans()) else {}
     stacks, columns = dict[str, list[dict[str, Any]]](), list[str]()
     encoders: dict[str, Any] = {}
@@ -204,8 +204,11 @@ def encoder_specs(draw: Draw) -> dict[str, Any]:
     if draw(st.booleans()):
         _attend(draw, encoders)
     widths = {width_of(stack[-1], own) for stack in stacks.values()}
-    if draw(st.integers(0, 2)) == 0:
+    way = draw(st.integers(0, 3))
+    if way == 0:
         return _written(draw, own, encoders, list(stacks.values()), widths)
+    if way == 1:
+        return _answered(draw, own, encoders)
     kinds = ["concat", "difference", "product", "cosine", "manhattan"]
     combine = _some(draw, kinds) if len(widths) == 1 else ["concat"]
     data = encoders_data(encoders, combine, [output(kind) for kind in _some(draw, WHOLE)])
@@ -220,12 +223,43 @@ def _attend(draw: Draw, encoders: dict[str, Any]) -> None:
     scores = ["general", {"additive": {"units": 3}}, {"multi_head": {"heads": 2, "units": 4}}]
     layer = {"score": draw(st.sampled_from(scores)), "combine": [draw(st.sampled_from(MEETINGS))]}
     to_end = other != "shared" and draw(st.booleans())
+    if to_end and draw(st.booleans()):
+        layer = {"score": "pooling", "combine": ["concat"]}
     first["layers"].insert(0, {"attend": other if to_end else f"{other}.input", **layer})
     if to_end and encoders[other]["pooling"] == "last":
         encoders[other]["pooling"] = "max"
 
 
 MEETINGS = ("concat", "context")
+
+
+def _answered(draw: Draw, own: Own, encoders: dict[str, Any]) -> dict[str, Any]:
+    """Answers of the steps of single encoders, of all of them or beside answers of rows."""
+    each = draw(st.booleans())
+    kinds = draw(st.permutations(EACH if each else POINTED))
+    names = [
+        name
+        for name, encoder in encoders.items()
+        if not any(column.removesuffix(".2") in SOUNDS for column in encoder["inputs"])
+    ]
+    beside = len(names) < len(encoders) or draw(st.booleans())
+    rows = [output(kind) for kind in _some(draw, WHOLE)[:1]] if beside else []
+    first = encoders["one"]["layers"][0]
+    pooled = first["attend"] if first.get("score") == "pooling" else ""
+    if rows and names:
+        names = _some(draw, names)
+    for name, encoder in encoders.items():
+        if not rows and name != pooled:
+            encoder.pop("pooling", None)
+        elif encoder.get("pooling") == "last":
+            encoder["pooling"] = "max"
+    answers = [output(kind, reads=[name]) for name, kind in zip(names, kinds, strict=False)]
+    cardinality = "N:N" if each and answers else "N:1"
+    data = encoders_data(encoders, outputs=[*answers, *rows], cardinality=cardinality)
+    data["data"]["valid"] = 0.1  # on which thresholds are chosen
+    if own:
+        data["cells"] = own
+    return _with_copies(with_settings(draw, data))
 
 
 def _written(
@@ -249,7 +283,12 @@ def _written(
     copied = [column for column in named if column.removesuffix(".2") == source]
     if copied and "attention" in decoder and bool(draw(st.booleans())):
         decoder["copy"] = copied
-    own_poolings = {name: encoder.pop("pooling", None) for name, encoder in encoders.items()}
+    first = encoders["one"]["layers"][0]
+    pooled = first["attend"] if first.get("score") == "pooling" else ""
+    own_poolings = {
+        name: encoder.get("pooling") if name == pooled else encoder.pop("pooling", None)
+        for name, encoder in encoders.items()
+    }
     beside = [output(each) for each in _some(draw, WHOLE)[:1]] if draw(st.booleans()) else []
     if beside and all(each != "last" for each in own_poolings.values()):
         for name, pooling in own_poolings.items():

@@ -10,6 +10,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from rnnspec.plan import ClassFacts, Facts, Plan, TextFacts
+from rnnspec.plan.names import first_sequences
 from rnnspec.plan.nodes import (
     ChainOutput,
     ClassOutput,
@@ -27,9 +28,16 @@ from rnnspec.plan.nodes import (
 
 
 def random_targets(plan: Plan, lengths: Sequence[int], seed: int = 0) -> dict[str, NDArray[Any]]:
-    """True answers for a batch of rows of these lengths, as data gives them: some missing."""
-    draw = np.random.default_rng(seed)
-    return {node.column: _target(node, lengths, draw) for node in plan.targets}
+    """True answers for a batch of rows of these lengths, as data gives them: some missing. Those of
+    steps are of the lengths that `tests.kinds.random_rows` gives the rows there."""
+    draw, axes = np.random.default_rng(seed), list(first_sequences(plan))
+    found = {}
+    for node in plan.targets:
+        axis = getattr(node, "axis", "")
+        later = axes.index(axis) % len(lengths) if axis in axes else 0
+        own = [lengths[number - later] for number in range(len(lengths))]
+        found[node.column] = _target(node, own, draw)
+    return found
 
 
 def _target(node: Output, lengths: Sequence[int], draw: Generator) -> NDArray[Any]:
