@@ -6,6 +6,8 @@ One recurrent layer over frames as wide as it has units, and a class of four aft
 - int8: the same with the fast flags and `--quantize int8`;
 - stream: what `rnnspec export --onnx --stream --step --ids` writes, called from Python for each
   step;
+- one row: the same with `--batch 1`;
+- numbers: the same of a model that answers ten numbers in place of a class and its probabilities;
 - hand: a file made by hand that gives the same answer: the native operator with its states in and
   out, a dense layer, softmax and the largest, without anything else; called in the same way;
 - bare: the same without the answer: the native operator alone;
@@ -24,7 +26,7 @@ import ctypes
 import statistics
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -38,11 +40,11 @@ from onnx import TensorProto, helper, numpy_helper
 from tool import frames_model
 
 from rnnspec.export.compiled import compiled, compiler
-from rnnspec.plan import Facts, Plan
+from rnnspec.plan import Facts, NumericFacts, Plan, nodes
 from rnnspec.plan.stream import stream_of
 from rnnspec.to_c import to_c
 from rnnspec.to_c.example import example
-from rnnspec.to_onnx import to_onnx
+from rnnspec.to_onnx import to_onnx, with_batch
 
 STEPS, CALLS = 2000, 200
 FAST = ("-std=c99", "-O3", "-march=native", "-ffp-contract=fast")
@@ -166,10 +168,18 @@ def bare(cell: str, units: int, answers: bool = False) -> bytes:
     return content
 
 
+def of_numbers(plan: Plan) -> Plan:
+    """The same that answers what it would make a class of."""
+    output = nodes.NumericOutput("output.label", "answer", "label", 10, scaled=False, single=False)
+    return replace(plan, nodes=(*plan.nodes[:-1], output))
+
+
 def contestants(cell: str, units: int) -> Contestants:
     plan, facts, weights = frames_model(units, cell)
     stream = stream_of(plan, ids=True, step=True)
     file = to_onnx(plan, facts, weights, ids=True, stream=stream)
+    answers = replace(facts, outputs={"label": NumericFacts(10, (0.0,) * 10, (1.0,) * 10)})
+    numbers = to_onnx(of_numbers(plan), answers, weights, ids=True, stream=stream)
     alone = session(bare(cell, units))
     states = ["h", "c"] if cell == "lstm" else ["h"]
     of_hand = [(name, f"{name}.next") for name in states]
@@ -181,11 +191,14 @@ def contestants(cell: str, units: int) -> Contestants:
         **of_c,
         "int8": in_c(plan, facts, weights, FAST, int8=True),
         "stream": stepping(session(file.SerializeToString()), pairs),
+        "one row": stepping(session(with_batch(file, 1).SerializeToString()), pairs),
+        "numbers": stepping(session(with_batch(numbers, 1).SerializeToString()), pairs),
         "hand": stepping(session(bare(cell, units, answers=True)), of_hand),
         "bare": stepping(alone, of_hand),
         "kernel": lambda: alone.run(None, long) and None,
     }
-    steps = dict.fromkeys(calls, STEPS) | {"stream": CALLS, "hand": CALLS, "bare": CALLS}
+    one_by_one = ("stream", "one row", "numbers", "hand", "bare")
+    steps = dict.fromkeys(calls, STEPS) | dict.fromkeys(one_by_one, CALLS)
     return Contestants(calls, steps, to_c(plan, facts, weights).counts.multiply_adds)
 
 
@@ -216,7 +229,10 @@ def measure(cell: str, units: int, rounds: int, limit: float) -> None:
         f"bare/C {ratio(taken['bare'], taken['C']):5.1f}  "
         f"kernel/C {ratio(taken['kernel'], taken['C']):4.2f}  "
         f"stream/hand {ratio(taken['stream'], taken['hand']):4.2f}  "
-        f"stream/bare {ratio(taken['stream'], taken['bare']):4.2f}  "
+        f"/bare: stream {ratio(taken['stream'], taken['bare']):4.2f}  "
+        f"one row {ratio(taken['one row'], taken['bare']):4.2f}  "
+        f"numbers {ratio(taken['numbers'], taken['bare']):4.2f}  "
+        f"hand {ratio(taken['hand'], taken['bare']):4.2f}  "
         f"{share:4.0%} of {limit / 1e9:.0f} G multiply-adds a second",
         flush=True,
     )

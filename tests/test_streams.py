@@ -7,6 +7,7 @@ input and output, and the proof itself is held against graphs that forget.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from rnnspec.errors import ExportError, ModelFileError
@@ -151,10 +153,23 @@ STEPWISE = spec_data(
 )
 
 
+def test_one_step_of_one_row(tmp_path: Path) -> None:
+    """Nothing is turned, and nothing is a loop."""
+    cells = [{"cell": "lstm", "units": 4}, {"cell": "mgu", "units": 4}]
+    build = trained(spec_data("N:N", ["raw_frames"], [output("out_frames")], cells))
+    _, free = streamed(build, tmp_path, step=True, ids=True)
+    before = Counter(each.op_type for each in onnx.load(tmp_path / "model.onnx").graph.node)
+    _, model = streamed(build, tmp_path, step=True, ids=True, batch=1)
+    after = Counter(each.op_type for each in onnx.load(tmp_path / "model.onnx").graph.node)
+    assert before["Reshape"] + before["Transpose"] > 0 and before["LSTM"] == after["LSTM"] == 1
+    assert not {"Reshape", "Transpose", "Expand"} & {*after} and not before["Scan"] + after["Scan"]
+    assert [*free.session.inputs] == [*model.session.inputs]
+
+
 @pytest.mark.parametrize("kind", ["spelled", "tokens", "key_steps", "raw_frames", "video"])
 def test_kinds_of_one_step(kind: str, tmp_path: Path) -> None:
     data = spec_data("N:N", [kind, "number"], [output("tags"), output("keys")])
-    streamed(trained(data), tmp_path, ids=kind == "spelled", step=True)
+    streamed(trained(data), tmp_path, ids=kind == "spelled", step=True, batch=1)
 
 
 @pytest.mark.parametrize(

@@ -111,10 +111,12 @@ def most_lost(text: str) -> float:
     return float(found[1])
 
 
-def smaller(file: ModelProto, plan: Plan, ids: bool, bits: Bits, portable: bool = False) -> Small:
+def smaller(
+    file: ModelProto, plan: Plan, ids: bool, bits: Bits, portable: bool = False, step: bool = False
+) -> Small:
     """`file`, the proven graph of `plan`, in few bits. Raises ExportError if no weight is large
     enough."""
-    small = in_few_bits(file, plan, bits, ids, portable=portable)
+    small = in_few_bits(file, plan, bits, ids, portable=portable, step=step)
     if not small.multiplied and not small.stored:
         option = "--half" if bits == "float16" else f"--quantize {bits}"
         raise ExportError(

@@ -134,7 +134,7 @@ def export_onnx(
         narrow=bits == "int8" and not portable,
         portable=portable,
     )
-    small = None if bits is None else smaller(file, plan, ids, bits, portable)
+    small = None if bits is None else smaller(file, plan, ids, bits, portable, step)
     model = Model(plan).eval()
     model.load_canonical(trained.weights)
     columns = None if chunks is None else stream_columns(chunks)

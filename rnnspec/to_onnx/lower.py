@@ -51,6 +51,8 @@ from rnnspec.to_onnx.chunks import Chunks
 from rnnspec.to_onnx.ctc import lower_ctc
 from rnnspec.to_onnx.decoder import lower_decoder, needs_memory_step
 from rnnspec.to_onnx.emitter import INT64, Emitter, fix_extent
+from rnnspec.to_onnx.idle import without_idle
+from rnnspec.to_onnx.inline import without_loops_of_one
 from rnnspec.to_onnx.lowering import BATCH, Demand, Lowering, Value, demands, entry_of, reads_last
 from rnnspec.to_onnx.opsets import HIGHEST, IR_OF_OPSET, LOWEST, needed
 from rnnspec.to_onnx.pointers import lower_pointer
@@ -229,6 +231,8 @@ def to_onnx(
         _answered_steps(low, chunks.stream)
         chunks.leave()
     model = emit.model(plan.name, f"{plan.name}, {plan.cardinality}", __version__)
+    if low.step:
+        without_loops_of_one(model)
     if low.shared:
         merge_equal(model.graph)
     return _at_opset(model, opset)
@@ -261,6 +265,7 @@ def with_batch(model: ModelProto, rows: int) -> ModelProto:
     found = ModelProto()
     found.CopyFrom(model)
     fix_extent(found.graph, BATCH, rows)
+    without_idle(found)
     return found
 
 

@@ -185,7 +185,7 @@ def lower_native(low: Lowering, node: Recurrent, match: Match) -> PaddedSequence
     last = ""
     if demand.last:
         last = lengths.where_present(ends["h"], f"{name}.last") if clamped else ends["h"]
-    if demand.steps:
+    if demand.steps and not _takes_one_step(node, lengths):
         steps = _joined(low, node, steps, f"{name}.steps", node.output_width, axis=1)
     final_states = {
         ours[state]: _or_initial(
@@ -206,7 +206,8 @@ def _operator(
 ) -> tuple[str, dict[str, str]]:
     """The output of all steps, "" if not read, and the states after the last one, by name.
 
-    `clamped` lengths are at least 1.
+    `clamped` lengths are at least 1. Of a layer of one step, in one direction, the output is that
+    after the last step, `[1, B, width]`.
     """
     emit, name, operator = low.emit, node.name, NATIVE[match.pattern]
     source, demand = low.steps(node.source), low.demands[node.name]
@@ -218,9 +219,10 @@ def _operator(
         *initial.values(),
         emit.weight(f"{name}.packed.P", tensors["P"]) if operator.peepholes else "",
     ]
+    once = demand.steps and _takes_one_step(node, source.lengths)
     outputs = [
-        f"{name}.by_direction" if demand.steps else "",
-        f"{name}.last_by_direction" if demand.last or "h" in finals else "",
+        f"{name}.by_direction" if demand.steps and not once else "",
+        f"{name}.last_by_direction" if once or demand.last or "h" in finals else "",
         *([f"{name}.last_c_by_direction"] if "c" in finals else []),
     ]
     attributes = attributes_of(node, operator, node.direction)
@@ -236,9 +238,14 @@ def _operator(
     ends = {
         state: _joined(low, node, value, f"{name}.final_{state}", widths[state], axis=0)
         for state, value in (("h", h), ("c", c))
-        if value
+        if value and (state in finals or demand.last)
     }
-    return steps, ends
+    return h if once else steps, ends
+
+
+def _takes_one_step(node: Recurrent, lengths: Lengths) -> bool:
+    """Whether its output is that after its last step."""
+    return lengths.steps == 1 and len(node.directions) == 1
 
 
 def _or_initial(

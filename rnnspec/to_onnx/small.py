@@ -86,9 +86,10 @@ def in_few_bits(
     ids: bool = False,
     least: Least = LEAST,
     portable: bool = False,
+    step: bool = False,
 ) -> Small:
     """`model`, the graph of `plan` with `ids` or not, with matrices and tables in `bits`; the given
-    one is unchanged.
+    one is unchanged. `step`: it answers one step of each row, and is the body of a loop itself.
 
     Only what the plan has weights for is changed: the constants of sound, texts and searches stay.
     In `portable` files nothing is multiplied in 8 bits: the operator is onnxruntime's own; and what
@@ -106,7 +107,7 @@ def in_few_bits(
         if _is_weight(tensor, uses[tensor.name], owners, least.stored)
     }
     multiplying = bits == "int8" and not portable
-    multiplied = _multiplied(found, chosen, least) if multiplying else ()
+    multiplied = _multiplied(found, chosen, least, step) if multiplying else ()
     stored = tuple(name for name in chosen if name not in multiplied)
     inside = _of_scans(found.graph) if portable else frozenset[str]()
     _store(found.graph, {name: _rows_of(chosen[name]) for name in stored}, bits, inside)
@@ -257,7 +258,7 @@ def quantized(value: Array, axes: tuple[int, ...], most: int) -> tuple[NDArray[n
 
 
 def _multiplied(
-    model: onnx.ModelProto, chosen: Mapping[str, Collection[_Use]], least: Least
+    model: onnx.ModelProto, chosen: Mapping[str, Collection[_Use]], least: Least, step: bool
 ) -> tuple[str, ...]:
     """Replace the operators that are faster in 8 bits; the names of their weights."""
     values = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
@@ -265,7 +266,8 @@ def _multiplied(
         name: values[name] for name, uses in chosen.items() if _pays(uses, values[name], least)
     }
     made: dict[str, TensorProto] = {}
-    _rewrite(model.graph, products, values, made, _read_in_bodies(model.graph))
+    in_steps = products if step else _read_in_bodies(model.graph)
+    _rewrite(model.graph, products, values, made, in_steps)
     products |= _whole_layers(model.graph, values, made, least)
     kept = [each for each in model.graph.initializer if each.name not in products]
     del model.graph.initializer[:]
