@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from rnnspec.data import lines
 from rnnspec.export import export_onnx
 from tests.cli import right, rnnspec, wrong
 from tests.decoders import decoded
@@ -155,6 +156,21 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     model = file(tmp_path, spec_data("N:1", ["chars"], [output("class")]))
     said = wrong("run", model, "--text", "a", "--output", tmp_path / "no" / "x.jsonl")
     assert f"there is no folder {tmp_path / 'no'}); make it with: mkdir -p " in said
+
+
+def test_what_was_written_is_said_and_what_is_no_text(tmp_path: Path) -> None:
+    model = file(tmp_path, spec_data("N:1", ["chars"], [output("class")]))
+    target = tmp_path / "x.jsonl"
+    assert right("run", model, "--text", "a", "--output", target) == f"wrote {target}\n"
+    assert right("run", model, "--text", "a", "--output", target, "--quiet") == f"{target}\n"
+    assert right("run", model, "--text", "a", "--output", target, "--json") == ""
+    for mark, name in lines.MARKS.items():  # told by their first bytes, from a pipe and by name
+        said = wrong("run", model, stdin=mark + b"\x84\xff\n")
+        assert f"standard input: is {name}, and rows are lines of text" in said
+        (tmp_path / "rows.jsonl").write_bytes(mark + b"\x84\xff\n")
+        assert f"is {name}" in wrong("run", model, "--data", tmp_path / "rows.jsonl")
+    assert "of an exported file --text alone is measured" in wrong("evaluate", model)
+    assert "is a file, and a build is a folder" in wrong("export", model, "--onnx")
 
 
 def test_a_writer(tmp_path: Path) -> None:

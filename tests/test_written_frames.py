@@ -102,6 +102,13 @@ def test_labels_are_read_by_evaluate_alone(folder: Path) -> None:
     scores = build.evaluate()
     assert "auroc" not in scores.metrics
     assert any("has no column 'odd'" in warning for warning in scores.warnings)
+    for each in (0, 1):  # one side alone has no curve
+        Path("one.jsonl").write_text(
+            "\n".join(json.dumps({**row, "odd": each}) for row in plain) + "\n"
+        )
+        scores = build.evaluate("one.jsonl")
+        assert "auroc" not in scores.metrics
+        assert any(f"is {each} in every row" in warning for warning in scores.warnings)
     wrong = [{**row, "odd": 2} for row in plain]
     Path("other.jsonl").write_text("\n".join(map(json.dumps, wrong)) + "\n")
     with pytest.raises(DataError, match="has 2 where 0 or 1 says"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -130,6 +130,10 @@ def evaluate(
             )
         print(_of_text(build, text, weights, builds, as_json))
         return
+    if build is not None and build.suffix == ".onnx":
+        raise RnnspecError(
+            f"{build}: of an exported file --text alone is measured; name the build it was made of"
+        )
     if report is not None:
         check_output(report, REPORT)
     if output is not None:
@@ -169,7 +173,8 @@ def evaluate(
         from rnnspec.evaluate.report import write_report
 
         write_report(trained, scores, report)
-    print(_json(trained, scores) if as_json else _text(trained, scores, report, figures))
+    files_written = [each for each in (report, figures, output) if each is not None]
+    print(_json(trained, scores) if as_json else _text(trained, scores, files_written))
 
 
 def _of_text(build: Path | None, file: Path, weights: Which, builds: Path, as_json: bool) -> str:
@@ -210,7 +215,7 @@ def _perplexity(
     return str(trained.folder.path), perplexity_of(trained, text)
 
 
-def _text(trained: Trained, scores: Scores, report: Path | None, figures: Path | None) -> str:
+def _text(trained: Trained, scores: Scores, written: Sequence[Path]) -> str:
     from rnnspec.evaluate.report import counted
 
     kept = f", the {scores.share:g} of it kept for validation" if scores.share else ""
@@ -234,7 +239,7 @@ def _text(trained: Trained, scores: Scores, report: Path | None, figures: Path |
             parts.append(_series(column, score))
     if scores.groups is not None:
         parts.append(_groups(trained, scores.groups))
-    parts += [f"wrote {near(file)}" for file in (report, figures) if file is not None]
+    parts += [f"wrote {near(file)}" for file in written]
     return "\n\n".join(parts)
 
 

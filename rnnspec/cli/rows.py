@@ -246,6 +246,13 @@ def lines(nothing: str) -> Iterator[str | DataError]:
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
+            from rnnspec.data.lines import kind_of
+
+            if number == 1 and (what := kind_of(line)):
+                raise DataError(
+                    f"{STDIN}: is {what}, and rows are lines of text; write it to a file and name"
+                    " that with --input or --data"
+                ) from None
             yield DataError(
                 f"{STDIN}:{number}: not UTF-8 (byte {error.start + 1} of the line is"
                 f" 0x{line[error.start]:02x}); convert it, for example with iconv -t UTF-8"

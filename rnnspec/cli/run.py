@@ -21,7 +21,7 @@ from rnnspec.cli.bulk import Bulk, Count, counting
 from rnnspec.cli.errors import loading
 from rnnspec.cli.options import FormatOption, QueryOption, QuotingOption, examples
 from rnnspec.cli.rows import Asked
-from rnnspec.cli.terminal import error, note
+from rnnspec.cli.terminal import error, loudness, near, note
 from rnnspec.errors import DataError, RnnspecError
 from rnnspec.files import check_output
 
@@ -248,6 +248,8 @@ def run(
         columns, counted = columns_of(kept, asked.fields), count.of(pairs)
         if output:
             _write(output, columns, policy, counted)
+            if not as_json:
+                print(near(output) if loudness.quiet else f"wrote {near(output)}")
             return
         with quietly_cut_off():
             for number, row, answer in policy.answers(counted):

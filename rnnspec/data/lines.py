@@ -20,7 +20,19 @@ HEAD = 1 << 16
 MAX_LINE = 64 << 20
 """Longest line in bytes; a longer one is taken for a file that has no lines."""
 
-_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\x1f\x8b": "gzip", b"PAR1": "Parquet"}
+MARKS = {
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+    b"\x1f\x8b": "gzip",
+    b"PAR1": "Parquet",
+    b"PK\x03\x04": "a zip archive, as spreadsheets are",
+    b"SQLite format 3": "SQLite",
+    b"%PDF": "PDF",
+    b"RIFF": "a wav file",
+    b"fLaC": "a flac file",
+    b"\x89PNG": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG picture",
+}
 _BOM = b"\xef\xbb\xbf"
 _SHOWN = 60
 """Most characters of a line that an error shows."""
@@ -192,8 +204,13 @@ def _opened(file: Path) -> IO[bytes]:
     return file.open("rb")
 
 
+def kind_of(block: bytes) -> str:
+    """What a file is by its first bytes, where it is no text; else ""."""
+    return next((name for mark, name in MARKS.items() if block.startswith(mark)), "")
+
+
 def _check_mark(file: Path, block: bytes, coding: Coding) -> None:
-    for mark, name in _MARKS.items():
+    for mark, name in MARKS.items():
         if not block.startswith(mark) or (name == "UTF-16" and not coding.is_utf8):
             continue
         if name == "UTF-16":

@@ -28,7 +28,8 @@ def anomalous_rows(
     spec: Spec, files: Shards, reading: Reading, lines: NDArray[np.int64]
 ) -> tuple[Mapping[str, NDArray[np.bool_]], tuple[str, ...]]:
     """Whether each of the rows at `lines` is anomalous, by output column, and a sentence for each
-    column that the files lack. Raises DataError for a cell that is neither 0 nor 1."""
+    column that the files lack, or that does not tell rows apart. Raises DataError for a cell that
+    is neither 0 nor 1."""
     found: dict[str, NDArray[np.bool_]] = {}
     lacking = []
     for output, column in anomaly_columns(spec).items():
@@ -37,7 +38,15 @@ def anomalous_rows(
             lacking.append(f"{files} has no column {column!r}, so the AUROC is not measured")
             continue
         labels = _labels(column, files, reading)
-        found[output] = np.array([labels[line] for line in lines.tolist()], np.bool_)
+        marks = np.array([labels[line] for line in lines.tolist()], np.bool_)
+        if marks.all() or not marks.any():
+            kind = int(marks.any())
+            lacking.append(
+                f"column {column!r} is {kind} in every row that is measured, so the AUROC, which"
+                f" needs both 0 and 1, is not; measure rows with {1 - kind} too, by --data"
+            )
+            continue
+        found[output] = marks
     return found, tuple(lacking)
 
 

@@ -265,6 +265,8 @@ def find_build(named: Path | None, builds: Path) -> BuildFolder:
     """The build at `named`, or the newest in it or in `builds`. Raises BuildError."""
     if named is not None and (named / "build.json").exists():
         return BuildFolder(named)
+    if named is not None and named.is_file():
+        raise BuildError(f"{named}: is a file, and a build is a folder; see {builds}/ for builds")
     if named is not None and not named.is_dir():
         raise BuildError(f"{named}: no such build folder; see {builds}/ for those there are")
     where = builds if named is None else named
