@@ -287,7 +287,7 @@ def test_one_large_series_does_not_decide_alone(output: dict[str, Any], tmp_path
     assert score.baseline["mase"] == pytest.approx(np.mean(scaled_naive), rel=1e-3)
     told = json.loads(_json(trained, scores))["series"]["y"]
     assert [row["name"] for row in told] == ["large", "one", "two"]
-    text = _text(trained, scores, None, None)
+    text = _text(trained, scores, ())
     lines = text[text.index("series of y") :].splitlines()
     assert [line.split()[0] for line in lines[2:4]] != ["large", "large"]
     assert lines[3].startswith("large"), "the lowest skill comes first"
