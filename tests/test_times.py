@@ -85,6 +85,26 @@ def test_the_column_is_read_beside_the_times(tmp_path: Path) -> None:
     assert message in str(caught.value)
 
 
+def test_times_that_nothing_is_known_of(tmp_path: Path) -> None:
+    """With `skip` nothing need be said of a time that is missing; no time at all that had ended says
+    nothing of how long one is."""
+    text = SPEC.replace("as: number, distribution", "as: number, missing: skip, distribution")
+    spec = load_source(Source.of(text, "spec.yaml"), Path("spec.yaml")).spec
+    rows = tmp_path / "rows.csv"
+    rows.write_text("load,days,running\n1,3,0\n2,,\n3,2,1\n4,,1\n")
+    facts = survey(spec, rows)
+    reading = Reading.of(spec)
+    data = encode(resolve(spec, facts), facts, rows, reading, tmp_path / "cache")
+    found = data.collate(np.arange(4)).targets["days"].ravel()
+    np.testing.assert_array_equal(found, [3, np.nan, -2, np.nan])
+    rows.write_text("load,days,running\n1,3,0\n2,4,\n")
+    with pytest.raises(DataError, match="rows.csv:3: column 'running' is missing"):
+        encode(resolve(spec, facts), facts, rows, reading, tmp_path / "cache")
+    rows.write_text("load,days,running\n1,3,1\n2,4,1\n3,,\n")
+    with pytest.raises(DataError, match="'days' has no time that had ended in any training row"):
+        survey(spec, rows)
+
+
 def test_a_build_learns_what_lies_beyond_the_end(tmp_path: Path) -> None:
     """Of times cut off at 1 the median of what is learned is beyond it, as the true one."""
     draw = np.random.default_rng(0)

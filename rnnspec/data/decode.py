@@ -376,7 +376,8 @@ def frames(cell: object, textual: bool = False, missing: bool = False) -> Floats
     try:
         steps = json_list(cell, textual, "a list of lists of numbers")
     except MissingCell as error:  # no rule says what all steps are read as
-        raise DataError(str(error)) from error
+        hint = "; write null for each step that is missing, as in [null, null]" if missing else ""
+        raise DataError(f"{error}{hint}") from error
     if missing:
         if steps and all(step is None for step in steps):
             return np.zeros((len(steps), 0))

@@ -61,7 +61,7 @@ def survey(
         return replace(found, constants=constants)
     kept = _Rows(reading, train, share)
     inputs, outputs = collectors(spec, reading, lambda: kept.read(columns, None))
-    columns = [*inputs, *outputs]
+    columns = [*inputs, *outputs, *reading.censored.values()]
     encoders = [*inputs.items(), *outputs.items()]
     axes = encoder_of(spec) | encoder_answered(spec)
     for chunk, bad in kept.read(columns, report):
@@ -291,7 +291,7 @@ def _facts_of_rows(
             yield chunk.only(trained[chunk.first : chunk.first + len(chunk)].tolist()), bad
 
     inputs, outputs = collectors(spec, reading, chunks)
-    columns = [*inputs, *outputs]
+    columns = [*inputs, *outputs, *reading.censored.values()]
     if columns:
         for chunk, bad in chunks():
             add_chunk(chunk, [*inputs.items(), *outputs.items()], bad)

@@ -12,7 +12,7 @@ from rnnspec.data.columns.base import FactCollector, Lengths
 from rnnspec.data.columns.keys import LabelSetCollector
 from rnnspec.data.columns.labels import CategoryCollector, ClassCollector
 from rnnspec.data.columns.nested import NestedCells, NestedCollector
-from rnnspec.data.columns.numbers import NumberCells, NumberCollector
+from rnnspec.data.columns.numbers import CensoredCollector, NumberCells, NumberCollector
 from rnnspec.data.columns.pictures import PictureCollector
 from rnnspec.data.columns.positions import ListCells, PositionCells, StepsCollector
 from rnnspec.data.columns.text_facts import (
@@ -251,9 +251,13 @@ def _frames(column: FramesOutput, reading: Reading) -> NumberCollector:
     return NumberCollector(_possible(cells, reading))
 
 
-def _row_numbers(column: NumberOutput | VectorOutput, reading: Reading) -> NumberCollector:
+def _row_numbers(
+    column: NumberOutput | VectorOutput, reading: Reading
+) -> NumberCollector | CensoredCollector:
     cells = NumberCells(column.column, column.as_, column.missing == "skip")
-    return NumberCollector(_possible(cells, reading))
+    found = NumberCollector(_possible(cells, reading))
+    censored = reading.censored.get(column.column)
+    return found if censored is None else CensoredCollector(found, censored)
 
 
 def _possible(cells: NumberCells, reading: Reading) -> NumberCells:

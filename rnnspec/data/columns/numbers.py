@@ -161,13 +161,47 @@ class CensoredWriter:
     def add(self, chunk: Chunk, bad: BadRows) -> None:
         cells = self.times.cells
         times = cells.steps(chunk, bad, self.times.checked)
-        flags = bad.decoded(chunk, self.censored, partial(_flag, textual=chunk.textual))
-        if not bad.found:
-            signs = np.where(np.array(flags, np.bool_), -1.0, 1.0)[:, None]
-            self.times.values.append(signs * np.concatenate([np.zeros((0, 1)), *times]))
+        flags = flags_of(self.censored, cells.missing, chunk, bad)
+        if bad.found:
+            return
+        for line, time, flag in zip(chunk.lines, times, flags, strict=True):
+            if flag is None and not np.isnan(time).all():
+                message = f"column {self.censored!r} is missing, expected 1 or 0: {cells.column!r}"
+                bad.add(line, f"{message} has a time, which had ended or not")
+        signs = np.where(np.array(flags, np.float64) == 1, -1.0, 1.0)[:, None]
+        self.times.values.append(signs * np.concatenate([np.zeros((0, 1)), *times]))
 
 
-def _flag(cell: object, textual: bool) -> bool:
+@dataclass(slots=True)
+class CensoredCollector:
+    """Collects the facts of times, of which some must have ended."""
+
+    times: NumberCollector
+    censored: str
+    ended: bool = False
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        self.times.add(chunk, bad)
+        self.ended |= False in flags_of(self.censored, self.times.cells.missing, chunk, bad)
+
+    def facts(self) -> NumericFacts:
+        found = self.times.facts()
+        if not self.ended:
+            raise DataError(
+                f"no time that had ended in any training row: column {self.censored!r} is 1 in all,"
+                " and nothing says how long a time is"
+            )
+        return found
+
+
+def flags_of(column: str, missing: bool, chunk: Chunk, bad: BadRows) -> list[bool | None]:
+    """Whether the time of each row had not ended; with `missing` None where nothing is said."""
+    return bad.decoded(chunk, column, partial(_flag, textual=chunk.textual, missing=missing))
+
+
+def _flag(cell: object, textual: bool, missing: bool) -> bool | None:
+    if missing and decode.is_missing(cell, textual):
+        return None
     number = float(cell) if isinstance(cell, bool) else decode.real(cell, textual)
     if number not in (0.0, 1.0):
         raise DataError(f"has {number:g} where 1 or 0 says whether a time had not ended")
