@@ -98,7 +98,7 @@ def test_times_that_nothing_is_known_of(tmp_path: Path) -> None:
     found = data.collate(np.arange(4)).targets["days"].ravel()
     np.testing.assert_array_equal(found, [3, np.nan, -2, np.nan])
     rows.write_text("load,days,running\n1,3,0\n2,4,\n")
-    with pytest.raises(DataError, match="rows.csv:3: column 'running' is missing"):
+    with pytest.raises(DataError, match=r"rows\.csv:3: column 'running' is missing"):
         encode(resolve(spec, facts), facts, rows, reading, tmp_path / "cache")
     rows.write_text("load,days,running\n1,3,1\n2,4,1\n3,,\n")
     with pytest.raises(DataError, match="'days' has no time that had ended in any training row"):
