@@ -56,7 +56,7 @@ def test_seeds(tmp_path: Path) -> None:
     together = asked(*["ab"] * 6, seed=2)
     assert len(set(together)) > 1
     assert together == [asked("ab", seed=seed)[0] for seed in range(2, 8)]
-    assert "expected a number from" in wrong("run", model, "--text", "a", "--seed", 2**63)
+    assert "expected a whole number" in wrong("run", model, "--text", "a", "--seed", 2**63)
     greedy = file(tmp_path, decoded())
     said = wrong("run", greedy, "--text", "a", "--seed", 1)
     assert "--seed is for models that draw" in said and "--strategy sample" in said

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from rnnspec.errors import ExportError
+from rnnspec.errors import ExportError, ModelFileError
 from rnnspec.export.parity import prove
 from rnnspec.export.probes import probes
 from rnnspec.plan import Plan
@@ -19,6 +19,7 @@ from rnnspec.plan.nodes import Decoder, ForecastOutput
 from rnnspec.reference import answers
 from rnnspec.reference.interpret import values_of
 from rnnspec.reference.outputs import sampled_paths
+from rnnspec.run.seeds import checked_seed
 from rnnspec.run.session import Session
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
@@ -139,3 +140,10 @@ def test_plans_say_what_is_answered() -> None:
     (out,) = plan.outputs
     assert isinstance(out, ForecastOutput)
     assert (out.law.name, out.answered.name, out.answered.middle) == ("gaussian", "quantiles", 1)
+
+
+@pytest.mark.parametrize("seed", [2**62, -(2**63) - 1, 1.5, "7", None])
+def test_seeds_are_whole_numbers(seed: Any) -> None:
+    assert checked_seed(np.int64(-3)) == -3
+    with pytest.raises(ModelFileError, match="expected a whole number from"):
+        checked_seed(seed)

@@ -86,8 +86,8 @@ def test_the_column_is_read_beside_the_times(tmp_path: Path) -> None:
 
 
 def test_times_that_nothing_is_known_of(tmp_path: Path) -> None:
-    """With `skip` nothing need be said of a time that is missing; no time at all that had ended says
-    nothing of how long one is."""
+    """With `skip` nothing need be said of a time that is missing; where no time had ended, nothing
+    says how long one is."""
     text = SPEC.replace("as: number, distribution", "as: number, missing: skip, distribution")
     spec = load_source(Source.of(text, "spec.yaml"), Path("spec.yaml")).spec
     rows = tmp_path / "rows.csv"

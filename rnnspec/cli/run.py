@@ -207,6 +207,7 @@ def run(
     bulk.check(several=bool(data) or not given, stream=stream, shown=not (as_json or output))
     with loading():
         from rnnspec.run import Model
+        from rnnspec.run.seeds import checked_seed
         from rnnspec.run.tables import answers_kind, check_format, columns_of
     asked = Model.load(model, 1 if data or batch else threads, device)
     bulk.check_top(asked)
@@ -225,8 +226,8 @@ def run(
             f"--write is for language models that write on, and {model} does not; leave it out, or"
             " export the build with --generate --stream"
         )
-    if seed is not None and not -(2**63) <= seed < 2**62:
-        raise RnnspecError(f"--seed {seed}: expected a number from {-(2**63)} to {2**62 - 1}")
+    if seed is not None:
+        checked_seed(seed, "--seed")
     if stream:
         with quietly_cut_off():
             chunks.run(asked, raw, as_json, seed or 0, write)

@@ -33,6 +33,7 @@ from rnnspec.run.interface import (
 )
 from rnnspec.run.parse import INPUT_KINDS, copied_numbers, feeds_of, length_of, parse_cell, steps_of
 from rnnspec.run.results import Answer, Results, answers_of
+from rnnspec.run.seeds import checked_seed
 from rnnspec.run.session import Device, Session
 from rnnspec.spec.files import Quoting
 
@@ -137,7 +138,7 @@ class Model:
         """
         if batch < 1:
             raise ModelFileError(f"a batch of {batch} rows cannot be answered; use 1 or more")
-        batch = min(batch, self.session.batch or batch)
+        batch, seed = min(batch, self.session.batch or batch), checked_seed(seed)
         read = (self._values_or_error(row, textual) for row in rows)
         return answers_in_order(read, self._answers, batch, threads, seed)
 

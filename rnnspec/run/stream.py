@@ -16,6 +16,7 @@ from rnnspec.run.chunks import States, StreamSession
 from rnnspec.run.model import Model
 from rnnspec.run.parse import nothing_of
 from rnnspec.run.results import Answer
+from rnnspec.run.seeds import checked_seed
 
 
 class Stream:
@@ -39,7 +40,7 @@ class Stream:
                 " --stream"
             )
         self._model, self._session = model, StreamSession(model.session, model.chunks)
-        self._numbers = count(seed)
+        self._numbers = count(checked_seed(seed))
         self._rows: list[_Row] = []
         self.states: States = {}
         self._left = self.states
