@@ -210,6 +210,7 @@ CALENDARS: dict[str, Mapping[str, Any]] = {
         "encode": {"cyclic": {"harmonics": 2}},
     },
     "calendar_marks": {"as": "calendar", "features": ["week", "weekday"], "encode": "one_hot"},
+    "calendar_vectors": {"as": "calendar", "features": ["day", "weekday"], "encode": {"embed": 3}},
 }
 """Calendars, which have no facts and are read beside a series."""
 LABELS_OF_STEPS: dict[str, Kind] = {

@@ -15,8 +15,8 @@ from rnnspec.data import Reading, encode, survey
 from rnnspec.data.shards import Shards
 from rnnspec.errors import DataError
 from rnnspec.export import export_onnx
-from rnnspec.plan import resolve
-from rnnspec.plan.nodes import Calendar, CalendarFuture, CalendarInput
+from rnnspec.plan import resolve, weights
+from rnnspec.plan.nodes import Calendar, CalendarEmbed, CalendarFuture, CalendarInput
 from rnnspec.plan.zones import offsets_of
 from rnnspec.reference.calendar import calendar
 from rnnspec.run import Model as ModelFile
@@ -25,8 +25,12 @@ from rnnspec.spec import Spec
 from rnnspec.spec.calendar import PERIODS
 from rnnspec.store.folder import BuildFolder, Trained
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.calendar import CalendarEmbed as CalendarEmbedModule
 from rnnspec.to_torch.calendar import CalendarInput as CalendarModule
+from rnnspec.to_torch.sequences import PaddedSequence
 from tests.data_rows import any_spec, write_rows
+from tests.kinds import plan_of
+from tests.test_conformance_cardinalities import SPECS
 from tests.test_export_kinds import quick as quick
 
 ZONES = ("", "Australia/Melbourne", "America/St_Johns")
@@ -76,6 +80,25 @@ def test_waves_go_round_once_and_more() -> None:
     angle = 2 * np.pi * np.array([3, 6]) / 7
     expected = [np.sin(angle), np.cos(angle), np.sin(2 * angle), np.cos(2 * angle)]
     np.testing.assert_allclose(found.numpy(), np.stack(expected, 1), atol=1e-6)
+
+
+def test_vectors_of_the_calendar_are_rows_of_its_tables() -> None:
+    """Of Saturday, the 29th of February 2020, row 5 of weekdays and row 1 of months; of the Sunday
+    after rows 6 and 2. The steps ahead are read by the tables of the past."""
+    of = Calendar(("weekday", "month"), harmonics=0, numbers=True)
+    seconds = torch.tensor([[1_582_934_400, 1_583_020_800]])
+    numbers = CalendarModule(CalendarInput("input.t", "t", of))(seconds, torch.tensor([2]))
+    embed = CalendarEmbedModule(CalendarEmbed("embed.t", "input.t", of.features, 2))
+    with torch.no_grad():
+        embed.get_parameter("weekday").copy_(torch.arange(14.0).reshape(7, 2))
+        embed.get_parameter("month").copy_(100 + torch.arange(24.0).reshape(12, 2))
+    found = embed(numbers)
+    assert isinstance(found, PaddedSequence)
+    assert found.values[:, 0].tolist() == [[10, 11, 102, 103], [12, 13, 104, 105]]
+    plan, _ = plan_of(SPECS["forecast by the calendar_vectors recursive"])
+    tables = [(w.name, w.shape) for w in weights(plan) if "calendar_vectors" in w.name]
+    name = "embed.calendar_vectors"
+    assert tables == [(f"{name}.day", (31, 3)), (f"{name}.weekday", (7, 3))]
 
 
 def spec_of(features: list[str], series: dict[str, Any], **more: Any) -> Spec:

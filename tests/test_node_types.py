@@ -17,6 +17,7 @@ from rnnspec.plan.nodes import (
     NODE_TYPES,
     Attend,
     BatchNorm,
+    CalendarEmbed,
     CharactersInput,
     Compare,
     Conv,
@@ -60,9 +61,10 @@ BODY_ONLY = frozenset({Previous, PreviousFrame, PreviousNumber, Delayed, CopyMix
 """Node types that only the body of a decoder has."""
 IN_BODIES = (
     BODY_ONLY | {kind for kind in NODE_TYPES if kind.pointwise} | {Recurrent, Conv, Attend}
-) - {Merge, BatchNorm, Compare, Grid, Ordinal, Squeeze, Unflatten}
+) - {Merge, BatchNorm, CalendarEmbed, Compare, Grid, Ordinal, Squeeze, Unflatten}
 """A decoder runs forward only, so that it has no directions to merge; its steps are plain, no batch
-norm is taken over them, vectors of encoders are compared before it, and it answers no labels."""
+norm is taken over them, vectors of encoders are compared before it, it answers no labels, and the
+calendar of the steps ahead is looked up before it."""
 OUTSIDE = frozenset(NODE_TYPES) - BODY_ONLY
 INTERPRETED = {*LAYERS, *BODY, *get_args(Reading), *get_args(Output)} | {
     CharactersInput, Unnest, PerStep, Decoder,

@@ -44,7 +44,7 @@ def multiply_adds(plan: Plan, extents: Extents) -> dict[str, int]:
 
 def _matrix(node: Node) -> int:
     """Multiply-adds for one value: numbers of all matrices and kernels."""
-    if isinstance(node, nodes.Embed):
+    if isinstance(node, nodes.Embed | nodes.CalendarEmbed):
         return 0
     weights = (w for w in node.weights() if not isinstance(w.initializer, FromData))
     return sum(prod(weight.shape) for weight in weights if len(weight.shape) > 1)

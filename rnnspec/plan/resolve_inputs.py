@@ -12,6 +12,7 @@ from rnnspec.plan.facts import ClassFacts, Facts, NumericFacts, TextFacts
 from rnnspec.plan.nodes import (
     AheadFlat,
     Calendar,
+    CalendarEmbed,
     CalendarFuture,
     CalendarInput,
     CategoriesFuture,
@@ -36,7 +37,7 @@ from rnnspec.plan.nodes import (
 )
 from rnnspec.plan.resolve_tokens import nested, tokens
 from rnnspec.plan.stateless import Read, flat
-from rnnspec.spec.calendar import CyclicEncoding
+from rnnspec.spec.calendar import CyclicEncoding, EmbedEncoding
 from rnnspec.spec.encoder import given_columns
 from rnnspec.spec.inputs import OBSERVED
 from rnnspec.spec.pictures import PictureAugment
@@ -222,14 +223,25 @@ def _calendar(spec: language.Spec, source: language.CalendarInput, found: Source
     name, encode = f"input.{source.column}", source.encode
     harmonics = encode.harmonics if isinstance(encode, CyclicEncoding) else 0
     zone = spec.data.series.zone if spec.data.series is not None else None
-    calendar = Calendar(source.features, harmonics, zone or "")
+    calendar = Calendar(source.features, harmonics, zone or "", isinstance(encode, EmbedEncoding))
     found.nodes.append(CalendarInput(name, source.column, calendar))
-    found.sequences.append(Read(name, calendar.width))
-    if spec.data.read_ahead(source):
-        ahead, flat = f"{name}.future", spec.decoder is None
-        horizon = _horizon(spec)
-        found.nodes.append(CalendarFuture(ahead, source.column, calendar, horizon, flat))
-        found.ahead.append(Read(ahead, calendar.width * (horizon if flat else 1)))
+    embed = f"embed.{source.column}"
+    if isinstance(encode, EmbedEncoding):
+        found.nodes.append(CalendarEmbed(embed, name, source.features, encode.value))
+    found.sequences.append(Read(embed if calendar.numbers else name, source.width))
+    if not spec.data.read_ahead(source):
+        return
+    ahead, flat, horizon = f"{name}.future", spec.decoder is None, _horizon(spec)
+    at_once = flat and not calendar.numbers
+    found.nodes.append(CalendarFuture(ahead, source.column, calendar, horizon, at_once))
+    if isinstance(encode, EmbedEncoding):
+        vectors, width = f"{embed}.future", encode.value
+        found.nodes.append(CalendarEmbed(vectors, ahead, source.features, width, same_as=embed))
+        ahead = vectors
+        if flat:
+            ahead = f"{vectors}.flat"
+            found.nodes.append(AheadFlat(ahead, vectors, horizon, source.width))
+    found.ahead.append(Read(ahead, source.width * (horizon if flat else 1)))
 
 
 def _categories(

@@ -26,6 +26,8 @@ def calendar(of: Calendar, seconds: Array) -> Array:
 
 def _encoded(of: Calendar, feature: CalendarFeature, time: datetime) -> list[float]:
     value, period = _value(feature, time)
+    if of.numbers:
+        return [float(value)]
     if not of.harmonics:
         return [float(at == value) for at in range(period)]
     angles = [2 * np.pi * k * value / period for k in range(1, of.harmonics + 1)]

@@ -58,14 +58,16 @@ class Body:
         known = nodes.FutureInput | nodes.CalendarFuture | nodes.SeasonAgo | nodes.LagsAhead
         known |= nodes.FramesInput | nodes.KeysInput
         found = [n.name for n in read if isinstance(n, known) and not getattr(n, "flat", False)]
-        found += [n.name for n in read if isinstance(n, nodes.Embed) and self._of_steps(n)]
+        embedded = (n for n in read if isinstance(n, nodes.Embed | nodes.CalendarEmbed))
+        found += [n.name for n in embedded if self._of_steps(n)]
         if self.decoder.reverse:
             return {name: self.outer[name][len(self.outer[name]) - 1 - number] for name in found}
         return {name: self.outer[name][number] for name in found}
 
-    def _of_steps(self, node: nodes.Embed) -> bool:
+    def _of_steps(self, node: nodes.Embed | nodes.CalendarEmbed) -> bool:
         """Whether the vectors are those of the steps ahead."""
-        return isinstance(self.plan.node(node.source), nodes.CategoriesFuture)
+        ahead = nodes.CategoriesFuture | nodes.CalendarFuture
+        return isinstance(self.plan.node(node.source), ahead)
 
 
 @dataclass(slots=True)

@@ -40,6 +40,14 @@ def _embed(plan: Plan, node: nodes.Embed, weights: Arrays, values: Arrays) -> Ar
     return table[values[node.source].astype(np.int64)]
 
 
+def _calendar_embed(
+    plan: Plan, node: nodes.CalendarEmbed, weights: Arrays, values: Arrays
+) -> Array:
+    numbers = values[node.source].astype(np.int64)
+    tables = (weights[f"{node.name}.{feature}"] for feature in node.features)
+    return np.concatenate([table[numbers[..., at]] for at, table in enumerate(tables)], axis=-1)
+
+
 def _compare(plan: Plan, node: nodes.Compare, weights: Arrays, values: Arrays) -> Array:
     u, v = (values[name] for name in node.reads)
     if node.kind == "difference":
@@ -145,6 +153,7 @@ def _attend(plan: Plan, node: nodes.Attend, weights: Arrays, values: Arrays) -> 
 LAYERS: dict[type[nodes.Node], Callable[[Plan, Any, Arrays, Arrays], Array]] = {
     nodes.Attend: _attend,
     nodes.Embed: _embed,
+    nodes.CalendarEmbed: _calendar_embed,
     nodes.AheadFlat: lambda plan, node, weights, values: values[node.source].reshape(-1),
     nodes.Dropout: lambda plan, node, weights, values: values[node.source],
     nodes.Recurrent: lambda plan, node, weights, values: _run(node, weights, values)[0],

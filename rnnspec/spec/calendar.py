@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from rnnspec.spec.base import ListOf, SequenceInput
-from rnnspec.spec.choice import OneOf, Option
+from rnnspec.spec.choice import OneOf, Option, Valued
 
 CalendarFeature = Literal[
     "minute", "hour", "time_of_day", "weekday", "day", "week", "month", "quarter", "year_day"
@@ -36,6 +36,15 @@ class OneHotEncoding(Option):
     name: ClassVar[Literal["one_hot"]] = "one_hot"
 
 
+class EmbedEncoding(Valued):
+    """A learned vector of each value, of each feature by itself, the same for the steps of the past
+    and those ahead."""
+
+    name: ClassVar[Literal["embed"]] = "embed"
+    needs: ClassVar[tuple[str, str]] = ("the width of the vectors", "4")
+    value: Annotated[int, Field(ge=1, le=1024)] = Field(description="Numbers of each vector.")
+
+
 class CalendarInput(SequenceInput):
     """What the calendar says of each step of series, from the times in the column of
     `data.series.time`, by the clock of `data.series.zone`. The exported file computes it too: it
@@ -47,7 +56,7 @@ class CalendarInput(SequenceInput):
         "of the day), weekday (from Monday), day (of the month), week (ISO 8601), month, quarter, "
         "year_day (the day of the year)."
     )
-    encode: Annotated[CyclicEncoding | OneHotEncoding, OneOf()] = Field(
+    encode: Annotated[CyclicEncoding | OneHotEncoding | EmbedEncoding, OneOf()] = Field(
         default=CyclicEncoding.model_construct(), description="How each feature becomes numbers."
     )
     known: bool = Field(
@@ -59,4 +68,6 @@ class CalendarInput(SequenceInput):
         """Numbers of a step."""
         if isinstance(self.encode, CyclicEncoding):
             return 2 * self.encode.harmonics * len(self.features)
+        if isinstance(self.encode, EmbedEncoding):
+            return self.encode.value * len(self.features)
         return sum(PERIODS[each] for each in self.features)

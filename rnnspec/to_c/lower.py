@@ -73,6 +73,7 @@ REFUSED: Mapping[type[Node], str] = {
     nodes.AddBase: "is added to the last season of a row",
     nodes.CalendarInput: "is read by the calendar",
     nodes.CalendarFuture: "is read by the calendar",
+    nodes.CalendarEmbed: "is read by the calendar",
     nodes.CategoriesFuture: "has labels ahead",
     nodes.AheadFlat: "has labels ahead",
     nodes.StackSteps: "puts neighbouring steps side by side",

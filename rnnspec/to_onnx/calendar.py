@@ -83,6 +83,9 @@ def _said(emit: Emitter, node: nodes.CalendarInput | nodes.CalendarFuture, secon
     if calendar.zone:
         seconds = whole.of("Add", seconds, _offset(whole, calendar.zone, seconds), "local")
     values = _values(whole, seconds, calendar.features)
+    if calendar.numbers:
+        each = [emit.unsqueeze(v, -1, f"{node.name}.{f}.number") for f, v in values.items()]
+        return each[0] if len(each) == 1 else emit.concat(each, -1, f"{node.name}.said")
     said = [_encoded(emit, node, feature, value) for feature, value in values.items()]
     return said[0] if len(said) == 1 else emit.concat(said, -1, f"{node.name}.said")
 

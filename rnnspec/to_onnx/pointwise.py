@@ -55,6 +55,16 @@ def lower_embed(scope: Scope, node: nodes.Embed) -> Value:
     return like(source, emit.op("Where", [choice, trained, vectors], name))
 
 
+def lower_calendar_embed(scope: Scope, node: nodes.CalendarEmbed) -> Value:
+    """A row of a table for the value of each feature, side by side: `[T, B, F * width]`."""
+    source, emit, found = scope.value(node.source), scope.emit, list[str]()
+    for at, feature in enumerate(node.features):
+        table, title = scope.low.canonical(f"{node.name}.{feature}"), f"{node.name}.of_{feature}"
+        number = emit.op("Gather", [source.name, emit.integer(at)], f"{title}.number", axis=-1)
+        found.append(emit.op("Gather", [table, number], title))
+    return like(source, found[0] if len(found) == 1 else emit.concat(found, -1, node.name))
+
+
 def _fixed(scope: Scope, node: nodes.Embed) -> str:
     """The vectors that were not trained; `half` ones are numbers of float16."""
     weight = f"{node.name}.vectors"
@@ -309,6 +319,7 @@ def lower_ordinal(scope: Scope, node: nodes.Ordinal) -> Value:
 
 POINTWISE: Mapping[type[nodes.Node], Callable[[Scope, Any], Value]] = {
     nodes.Embed: lower_embed,
+    nodes.CalendarEmbed: lower_calendar_embed,
     nodes.Dropout: lower_dropout,
     nodes.Dense: lower_dense,
     nodes.Scores: lower_scores,

@@ -13,6 +13,7 @@ from rnnspec.plan.nodes.calendar import EARLIEST, LATEST, rows_of
 from rnnspec.plan.zones import offsets_of
 from rnnspec.spec.calendar import PERIODS, CalendarFeature
 from rnnspec.to_torch.inputs import steps_first
+from rnnspec.to_torch.layers import on_each
 from rnnspec.to_torch.sequences import PaddedSequence, Value
 from rnnspec.to_torch.weighted import Weighted
 
@@ -48,6 +49,8 @@ class Calendar(Weighted):
         seconds = seconds.clamp(EARLIEST, LATEST)
         passed = torch.searchsorted(self.changes, seconds.contiguous(), right=True)
         values = values_of(seconds + self.offsets[passed], self.calendar.features)
+        if self.calendar.numbers:
+            return torch.stack(list(values.values()), -1)
         return torch.cat([self._encoded(each, value) for each, value in values.items()], -1)
 
     def _encoded(self, feature: CalendarFeature, value: Tensor) -> Tensor:
@@ -73,6 +76,20 @@ class CalendarFuture(Calendar):
         """`values` `[B, horizon]`."""
         ahead = self.said(values)
         return ahead.flatten(1) if self.node.flat else steps_first(ahead, lengths)
+
+
+class CalendarEmbed(Weighted):
+    """A learned vector of the value of each feature, side by side."""
+
+    node: nodes.CalendarEmbed
+
+    def forward(self, source: Value) -> Value:
+        return on_each(self._looked_up, source)
+
+    def _looked_up(self, numbers: Tensor) -> Tensor:
+        """`[..., F]` to `[..., F * width]`."""
+        each = zip(self.node.features, numbers.unbind(-1), strict=True)
+        return torch.cat([F.embedding(of, self.get_parameter(name)) for name, of in each], -1)
 
 
 def values_of(

@@ -59,6 +59,7 @@ _OF_NODE: dict[type[nodes.Node], Callable[[Any], nn.Module]] = {
     nodes.Latest: lags.Latest,
     nodes.CalendarInput: calendar.CalendarInput,
     nodes.CalendarFuture: calendar.CalendarFuture,
+    nodes.CalendarEmbed: calendar.CalendarEmbed,
     nodes.CategoriesInput: inputs.Categories,
     nodes.CategoriesFuture: inputs.Categories,
     nodes.AheadFlat: inputs.AheadFlat,

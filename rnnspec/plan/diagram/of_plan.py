@@ -106,6 +106,7 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
     nodes.CalendarFuture: lambda n: (f"calendar of {n.horizon} steps ahead",),
     nodes.CategoriesInput: lambda n: ("labels of steps", f"{n.size:,} in the vocabulary"),
     nodes.CategoriesFuture: lambda n: (f"{n.horizon} known labels ahead",),
+    nodes.CalendarEmbed: lambda n: ("embedding", f"{n.width} numbers of each value"),
     nodes.AheadFlat: lambda n: (f"{n.steps} steps ahead side by side",),
     nodes.FutureInput: lambda n: (f"{n.horizon} known values ahead",),
     nodes.FramesInput: lambda n: (f"frames of {n.width}", *_when(n.scaled, "standardised")),

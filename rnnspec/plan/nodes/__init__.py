@@ -7,7 +7,7 @@ these files, and one function in each of `reference/`, `to_torch/` and `to_onnx/
 
 from rnnspec.plan.nodes.attention import ATTENTIONS, Attend, AttentionKind, CopyMix
 from rnnspec.plan.nodes.audio import AudioInput, AudioKind, Augmentation
-from rnnspec.plan.nodes.calendar import Calendar, CalendarFuture, CalendarInput
+from rnnspec.plan.nodes.calendar import Calendar, CalendarEmbed, CalendarFuture, CalendarInput
 from rnnspec.plan.nodes.categories import AheadFlat, CategoriesFuture, CategoriesInput
 from rnnspec.plan.nodes.comparison import Compare, CompareKind
 from rnnspec.plan.nodes.convolution import (

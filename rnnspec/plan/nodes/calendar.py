@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rnnspec.plan.nodes.node import ColumnNode, Shape, Shapes, State
+from rnnspec.plan.nodes.node import ColumnNode, Shape, Shapes, SourceNode, State, Vectors, Weight
 from rnnspec.spec.calendar import PERIODS, CalendarFeature
 
 EARLIEST, LATEST = -62_135_500_000, 253_402_200_000
@@ -28,15 +28,19 @@ class Calendar:
 
     Years are those of the Gregorian calendar; a time is kept between `EARLIEST` and `LATEST`. v
     becomes, with `harmonics`, the numbers sin(2 pi k v / P), cos(2 pi k v / P) for k from 1 to
-    `harmonics`; with 0 a number for each value, 1 at v and else 0.
+    `harmonics`; with 0 a number for each value, 1 at v and else 0. With
+    `numbers` it stays v, a whole number.
     """
 
     features: tuple[CalendarFeature, ...]
     harmonics: int = 1
     zone: str = ""
+    numbers: bool = False
 
     @property
     def width(self) -> int:
+        if self.numbers:
+            return len(self.features)
         widths = (2 * self.harmonics or PERIODS[feature] for feature in self.features)
         return sum(widths)
 
@@ -44,6 +48,8 @@ class Calendar:
         how = f"{self.harmonics} harmonics" if self.harmonics else "one hot"
         if self.harmonics == 1:
             how = "cyclic"
+        if self.numbers:
+            how = "numbers"
         return f"{' '.join(self.features)}, {how}{f', {self.zone}' if self.zone else ''}"
 
 
@@ -90,3 +96,24 @@ class CalendarFuture(ColumnNode):
 
     def carried(self) -> tuple[State, ...] | None:
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarEmbed(SourceNode):
+    """Of the values of calendar features `[..., F]`, whole numbers, a learned vector each, side by
+    side in their order: `[..., F * width]`. Feature f has the table `name.f` `[P, width]`."""
+
+    pointwise = True
+    decays = False
+
+    features: tuple[CalendarFeature, ...]
+    width: int
+
+    def weights(self) -> Iterator[Weight]:
+        for feature in self.features:
+            shape = (PERIODS[feature], self.width)
+            yield Weight(f"{self.name}.{feature}", shape, Vectors(pad=False))
+
+    def shape(self, shapes: Shapes) -> Shape:
+        inputs = len(self.features)
+        return shapes.each_vector(self, self.source, inputs, inputs * self.width)
