@@ -52,6 +52,7 @@ from rnnspec.plan.nodes import (
     Vectors,
     weights,
 )
+from rnnspec.run.feeds import inner_counts
 from rnnspec.spec import Spec
 from rnnspec.spec.audio import width_of
 from rnnspec.spec.calendar import PERIODS
@@ -158,6 +159,38 @@ SEQUENCES: dict[str, Kind] = {
             "encoder": {"embed": 2, "layers": [{"cell": "lstm", "units": 2}]},
         },
         text(LETTERS, longest_step=4),
+    ),
+    "nested_parts": Kind(
+        {
+            "as": "nested",
+            "of": {
+                "as": "nested",
+                "of": {"as": "words"},
+                "encoder": {
+                    "embed": 2,
+                    "layers": [{"cell": "gru", "units": 2, "direction": "bidirectional"}],
+                    "pooling": "mean",
+                },
+            },
+            "encoder": {"layers": [{"cell": "lstm", "units": 3}], "pooling": "attention"},
+        },
+        text(WORDS, longest_step=4),
+    ),
+    "nested_books": Kind(
+        {
+            "as": "nested",
+            "of": {
+                "as": "nested",
+                "of": {
+                    "as": "nested",
+                    "of": {"as": "tokens"},
+                    "encoder": {"embed": 2, "layers": [{"cell": "gru", "units": 2}]},
+                },
+                "encoder": {"layers": [{"conv": 2, "size": 2}], "pooling": "max"},
+            },
+            "encoder": {"layers": [{"cell": "mgu", "units": 2}]},
+        },
+        text(TOKENS, longest_step=4),
     ),
     "frames": Kind({"as": "frames", "missing": "mean"}, numbers(3)),
     "raw_frames": Kind({"as": "frames", "missing": "previous"}, numbers(2)),
@@ -492,8 +525,7 @@ def _value(node: Input, length: int, draw: Generator) -> Any:
         case CopiesInput():
             return source(node, length, draw)
         case NestedInput():
-            inside = draw.integers(0, 5, length)
-            return [draw.integers(1, node.size, count) for count in inside]
+            return _inside(node, node.levels, length, draw)
         case CharactersInput():
             spelled = draw.integers(0, 6, length)
             return [draw.integers(1, node.size, count) for count in spelled]
@@ -534,6 +566,14 @@ def _value(node: Input, length: int, draw: Generator) -> Any:
             gone[:, node.elapsed] = False  # a time is never missing
         value[gone] = np.nan
     return value
+
+
+def _inside(node: NestedInput, levels: int, length: int, draw: Generator) -> list[Any]:
+    """So many steps of 0 to 4 tokens each, or of 0 to 3 sequences."""
+    if levels > 1:
+        counts = draw.integers(0, 4, length)
+        return [_inside(node, levels - 1, count, draw) for count in counts]
+    return [draw.integers(1, node.size, count) for count in draw.integers(0, 5, length)]
 
 
 def source(node: CopiesInput, length: int, draw: Generator) -> NDArray[np.int64]:
@@ -597,6 +637,8 @@ def _padded(
                 into[: len(token)] = token
         return values, counts
     if isinstance(node, NestedInput):
+        if node.levels > 1:
+            return _deeply(cells, node.levels, steps, extra, int(bool(filler))), lengths
         return _nested(cells, steps, extra, int(bool(filler))), lengths
     if isinstance(node, AudioInput):
         values = np.full((len(cells), steps), filler, np.float32)
@@ -624,6 +666,31 @@ def _nested(cells: Sequence[Any], steps: int, extra: int, filler: int) -> NDArra
     return values
 
 
+def _deeply(
+    cells: Sequence[Any], levels: int, steps: int, extra: int, filler: int
+) -> NDArray[np.int64]:
+    """`[B, steps, S, E]` and so on: -k past the end of a sequence whose elements have k levels
+    inside, `filler` past that of a row."""
+    extents, inside = [len(cells), steps], [step for cell in cells for step in cell]
+    for _ in range(levels):
+        extents.append(max(map(len, inside), default=0) + 1 + extra)
+        inside = [each for step in inside for each in step]
+    values = np.full(extents, filler, np.int64)
+    for cell, rows in zip(cells, values, strict=True):
+        for step, into in zip(cell, rows, strict=False):
+            _put(into, step, levels - 1)
+    return values
+
+
+def _put(into: NDArray[np.int64], value: Any, inside: int) -> None:
+    into[...] = -inside
+    for at, each in enumerate(value):
+        if inside:
+            _put(into[at], each, inside - 1)
+        else:
+            into[at] = each
+
+
 def feeds(plan: Plan, rows: Sequence[Row], extra: int = 0, filler: float = 0.0) -> dict[str, Any]:
     """The rows in one batch for a model that takes token numbers."""
     found: dict[str, Any] = {}
@@ -635,7 +702,17 @@ def feeds(plan: Plan, rows: Sequence[Row], extra: int = 0, filler: float = 0.0) 
             values = np.ascontiguousarray(in_place(values, node.picture))
         if isinstance(node, VectorInput) and node.single:
             values = values[:, 0]
-        for name, value in zip(input_names(node, True), (values, lengths), strict=False):
+        given = [values, lengths]
+        if isinstance(node, NestedInput) and node.levels > 1:
+            cells = [
+                [*row[node.key], *[[]] * (values.shape[1] - len(row[node.key]))] for row in rows
+            ]
+            counts = inner_counts(node.column, cells, node.levels)
+            given = [np.where(values < 0, node.size - 1, values), *counts.values()]
+            for at, each in enumerate(given[2:], start=2):  # as many as the values have
+                widths = [(0, n - m) for n, m in zip(values.shape, each.shape, strict=False)]
+                given[at] = np.pad(each, widths)
+        for name, value in zip(input_names(node, True), given, strict=False):
             found[name] = value
     for axis, name in lengths_names(plan, True).items():
         first = first_sequences(plan)[axis]

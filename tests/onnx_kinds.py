@@ -24,6 +24,7 @@ from rnnspec.plan.nodes import (
     Output,
     TokensInput,
 )
+from rnnspec.run.feeds import inner_counts, padded_nested
 from tests.answers import as_labels
 from tests.kinds import STATICS, Row, feeds, random_rows
 
@@ -59,9 +60,8 @@ def rows_of_texts(
                         row[f"{node.column}.characters"] = spelled
                 case NestedInput():
                     assert isinstance(known, TextFacts)
-                    steps = [[_entry(known, n, node.kind) for n in step] for step in row[node.key]]
                     joint = {"words": " ", "chars": ""}.get(node.kind)
-                    told[node.column] = steps if joint is None else list(map(joint.join, steps))
+                    told[node.column] = _told(known, node.kind, joint, node.levels, row[node.key])
                 case CategoryInput():
                     assert isinstance(known, TextFacts)
                     told[node.column] = _entry(known, row[node.key], "words")
@@ -73,6 +73,13 @@ def rows_of_texts(
                     ]
         texts.append(told)
     return rows, texts
+
+
+def _told(known: TextFacts, kind: str, joint: str | None, levels: int, steps: Any) -> list[Any]:
+    if levels > 1:
+        return [_told(known, kind, joint, levels - 1, step) for step in steps]
+    tokens = [[_entry(known, n, kind) for n in step] for step in steps]
+    return tokens if joint is None else list(map(joint.join, tokens))
 
 
 def _entry(known: TextFacts, number: int, kind: str) -> str:
@@ -107,6 +114,11 @@ def text_feeds(
     for node in plan.inputs:
         cells = [told.get(node.column) for told in texts]
         match node:
+            case NestedInput(levels=levels) if levels > 1:
+                given = [[*cell, *[[]] * (steps - len(cell))] for cell in cells if cell is not None]
+                found |= inner_counts(node.column, given, levels)
+                deep = levels + (node.kind == "tokens")
+                found[node.column] = padded_nested(given, deep, past, object)
             case TokensInput(kind="tokens") | NestedInput(kind="words" | "chars"):
                 padded = [[*(cell or []), *[past] * (steps - len(cell or []))] for cell in cells]
                 found[node.column] = np.array(padded, object)

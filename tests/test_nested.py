@@ -18,6 +18,8 @@ from rnnspec.export.probes import probes
 from rnnspec.plan import TextFacts, resolve
 from rnnspec.plan.stream import stream_of
 from rnnspec.reference import answers
+from rnnspec.run.interface import interface
+from rnnspec.run.parse import feeds_of, parse_cell
 from rnnspec.run.session import Session
 from rnnspec.spec import Spec
 from rnnspec.to_c.lower import to_c
@@ -63,7 +65,8 @@ def gru_by_hand(weights: dict[str, Any], layer: str, inputs: int) -> nn.GRU:
     made = nn.GRU(inputs, 4, bidirectional=True)
     with torch.no_grad():
         for direction, end in (("forward", ""), ("reverse", "_reverse")):
-            of = {n: torch.from_numpy(weights[f"{layer}.{direction}.{n}"]) for n in NAMES}
+            own = direction if f"{layer}.{direction}.W_r" in weights else "forward"
+            of = {n: torch.from_numpy(weights[f"{layer}.{own}.{n}"]) for n in NAMES}
             getattr(made, f"weight_ih_l0{end}").copy_(torch.cat([of[n] for n in NAMES[:3]]))
             getattr(made, f"weight_hh_l0{end}").copy_(torch.cat([of[n] for n in NAMES[3:6]]))
             getattr(made, f"bias_ih_l0{end}").copy_(torch.cat([of[n] for n in NAMES[6:9]]))
@@ -108,6 +111,87 @@ def test_documents_are_read_as_by_loops_over_sentences(tmp_path: Path) -> None:
     got = tensor_of(model, batched(plan, rows), "kind")
     np.testing.assert_allclose(got, torch.stack(expected), atol=1e-5)
     np.testing.assert_allclose(answers(plan, weights, rows)["kind"], got, atol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("ids", [True, False])
+def test_three_levels_are_read_as_by_loops_over_packed_rows(tmp_path: Path, ids: bool) -> None:
+    """Chapters of paragraphs of sentences, each level by nn.GRU over packed sequences; lists that
+    are empty at each level, and rows beside which others are longer, as what trains, the reference
+    and the file read them."""
+    gru = {"cell": "gru", "units": 4}
+    source: dict[str, Any] = {"as": "words"}
+    for embed in ({"embed": 3}, {}, {}):
+        source = {"as": "nested", "of": source, "encoder": {**embed, "layers": [gru]}}
+    data = HAN["data"] | {"input": {"column": "document", **source}}
+    spec = Spec.model_validate(
+        HAN | {"data": data, "encoder": {"layers": [gru]}, "pooling": "last"}
+    )
+    documents: list[Any] = [
+        [[["a b b", "c"], []], [["", "b"]]],
+        [],
+        [[], [[], ["c a"]], [[""]]],
+        [[["b", "", "", "a a a a"]]],
+        [[]],
+    ]
+    rows = [{"document": each, "kind": "xy"[at % 2]} for at, each in enumerate(documents)]
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    facts = survey(spec, file)
+    plan = resolve(spec, facts)
+    weights = dict(strong_weights(plan))
+    known = facts.inputs["document"]
+    assert isinstance(known, TextFacts)
+    table = torch.from_numpy(weights["nested.document.of.of.embed.table"])
+    layers = {name: forward_gru(weights, f"{name}layers.0", inputs) for name, inputs in LEVELS}
+
+    def vector(name: str, steps: list[Tensor]) -> Tensor:
+        if not steps:
+            return torch.zeros(4)
+        rows = nn.utils.rnn.pack_sequence([torch.stack(steps)])
+        last: Tensor = layers[name](rows)[1][0, 0]
+        return last
+
+    def read(level: int, value: Any) -> Tensor:
+        name, _ = LEVELS[level]
+        if level == 3:
+            return vector(name, list(table[known.vocabulary.numbers(value.split())]))
+        return vector(name, [read(level + 1, each) for each in value])
+
+    dense, bias = (torch.from_numpy(weights[f"answer.{name}"]) for name in ("W", "b"))
+    top = torch.stack([read(0, each) for each in documents])
+    expected = torch.softmax(top @ dense.t() + bias, 1)
+    model = Model(plan).eval()
+    model.load_canonical(weights)
+    batch = encode(plan, facts, file, "jsonl", tmp_path / "cache").collate(np.arange(5))
+    inputs = {k: (torch.from_numpy(v), torch.from_numpy(n)) for k, (v, n) in batch.inputs.items()}
+    np.testing.assert_allclose(tensor_of(model, inputs, "kind"), expected, atol=1e-5)
+    columns = interface(plan, facts, ids).inputs
+    numbers = [[[[known.vocabulary.numbers(s.split()) for s in p] for p in c] for c in d]
+               for d in documents]  # fmt: skip
+    found = answers(plan, weights, [{"document": each} for each in numbers])["kind"]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    file_model = Session(to_onnx(plan, facts, weights, ids=ids).SerializeToString())
+    for some in (list(range(5)), [1], [4], [1, 4]):
+        given = [parse_cell(columns[0], (numbers if ids else documents)[at], False) for at in some]
+        feeds = feeds_of(columns[0], given)
+        feeds["document.lengths"] = np.array([len(each) for each in given], np.int64)
+        answered = file_model.run(feeds)["kind.probabilities"]
+        np.testing.assert_allclose(answered, expected[some], atol=1e-5)
+
+
+LEVELS = (
+    ("", 4),
+    ("nested.document.", 4),
+    ("nested.document.of.", 4),
+    ("nested.document.of.of.", 3),
+)
+
+
+def forward_gru(weights: dict[str, Any], layer: str, inputs: int) -> nn.GRU:
+    both = gru_by_hand(weights, layer, inputs)
+    found = nn.GRU(inputs, 4)
+    found.load_state_dict({n: w for n, w in both.state_dict().items() if "reverse" not in n})
+    return found
 
 
 def test_a_decoder_attends_to_the_steps(tmp_path: Path) -> None:
@@ -185,6 +269,27 @@ def test_cells_of_another_nesting_are_refused(
         survey(Spec.model_validate(nested(kind)), file)
 
 
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        (["a"], "step 1 is the text 'a', expected a list of texts; a text is one level"),
+        (
+            [["a"], [["b"]]],
+            "step 2 step 1 is a list, expected a text; a list of texts is read with",
+        ),
+        ([["a"], None], "step 2 is null, expected a list of texts"),
+        (None, "is null, expected a list of lists of texts"),
+    ],
+)
+def test_cells_of_other_levels_are_refused(tmp_path: Path, cell: Any, message: str) -> None:
+    source = {**HAN["data"]["input"], "of": {**HAN["data"]["input"], "column": None}}
+    del source["of"]["column"]
+    spec = Spec.model_validate(HAN | {"data": {**HAN["data"], "input": source}})
+    rows = [{"document": [["a"]], "kind": "x"}, {"document": cell, "kind": "y"}]
+    with pytest.raises(DataError, match=re.escape(f":2: column 'document' {message}")):
+        survey(spec, write_rows(tmp_path / "rows.jsonl", rows))
+
+
 def test_rows_without_anything_in_any_step_are_refused(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "rows.jsonl", [{"document": ["", ""], "kind": "x"}])
     with pytest.raises(DataError, match="column 'document' has no word in any training row"):
@@ -234,6 +339,8 @@ def test_probes_are_ragged_at_both_levels() -> None:
 
 def test_streams_keep_the_states_between_steps_alone() -> None:
     plan, _ = plan_of(spec_data("N:N", ["nested_words"], [output("tags")]))
+    assert [state.name for state in stream_of(plan).states] == ["layers.0.h"]
+    plan, _ = plan_of(spec_data("N:N", ["nested_parts"], [output("tags")]))
     assert [state.name for state in stream_of(plan).states] == ["layers.0.h"]
 
 

@@ -55,6 +55,12 @@ def written(folder: Path, plan: Plan, facts: Facts, ids: bool = False, size: flo
     return Model.load(folder / "model.onnx", threads=1)
 
 
+def lists(value: Any) -> Any:
+    return (
+        [lists(each) for each in value] if isinstance(value, list) else np.asarray(value).tolist()
+    )
+
+
 def asked(row: Row, told: Mapping[str, Any], ids: bool, textual: bool = False) -> dict[str, Any]:
     """A row as a user writes it: in JSON, or as the cells of a CSV."""
     found: dict[str, Any] = {}
@@ -64,7 +70,7 @@ def asked(row: Row, told: Mapping[str, Any], ids: bool, textual: bool = False) -
         if ids and key == "key_steps":
             value = [np.flatnonzero(step).tolist() for step in value]
         elif (ids and key.startswith("nested")) or key.endswith(".characters"):
-            value = [np.asarray(token).tolist() for token in value]
+            value = lists(value)
         elif key == "image":  # whose columns are the steps
             value = np.swapaxes(np.asarray(value), 0, 1).tolist()
         elif key == "video":

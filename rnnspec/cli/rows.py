@@ -319,7 +319,7 @@ _KINDS: Mapping[InputKind, str] = {
     "video": "the path of a folder of pictures, or a list of frames",
     "series": "a list of numbers",
     "future": "a list",
-    "nested_texts": "a list of texts, one a step",
+    "nested_texts": "a list of texts",
     "nested_tokens": "a list of lists of texts",
     "nested_ids": "a list of lists of token numbers",
     "times": "a list of times",
@@ -335,5 +335,7 @@ def _kind(column: InputColumn) -> str:
     if column.kind in ("categories_ahead", "category_ids_ahead"):
         what = "labels" if column.kind == "categories_ahead" else "numbers of labels"
         return f"a list of {column.horizon} {what}"
+    if column.levels > 1:  # of texts, of lists of texts or of numbers
+        return "a list of " + "lists of " * (column.levels - 1) + _KINDS[column.kind][10:]
     wide = column.kind in ("frames", "vector", "future")
     return _KINDS[column.kind] + (f" of {column.width} numbers" if wide else "")

@@ -258,13 +258,28 @@ class ReverseCharacters:
 @dataclass(frozen=True, slots=True)
 class Nested:
     """The tokens of each step: step i has `values[offsets[i]:offsets[i + 1]]`. In a batch
-    `[B, T, E]`, 0 past the end of a step and of a row."""
+    `[B, T, E]`, 0 past the end of a step and of a row.
+
+    With several `offsets`, the first say which sequences of the second are in each step, and so on:
+    `[B, T, S, E]`, and -k past the end of a sequence whose elements have k levels inside.
+    """
 
     values: NDArray[np.integer]
-    offsets: NDArray[np.int64]
+    offsets: tuple[NDArray[np.int64], ...]
 
     def batch(self, slices: RowSlices) -> tuple[Values, Lengths]:
-        found, _ = Characters(self.values, self.offsets).batch(slices)
+        starts, lengths = slices.starts, slices.lengths
+        pasts: list[NDArray[np.bool_]] = []
+        for offsets in self.offsets:
+            first = gathered(offsets[:-1], starts.ravel(), lengths.ravel(), 0)
+            ends = gathered(offsets[1:], starts.ravel(), lengths.ravel(), 0)
+            starts = first.reshape(*lengths.shape, -1)
+            lengths = ends.reshape(starts.shape) - starts
+            pasts.append(np.arange(max(1, int(lengths.max(initial=0)))) >= lengths[..., None])
+        flat = gathered(self.values, starts.ravel(), lengths.ravel(), 0)
+        found: NDArray[np.int64] = flat.astype(np.int64).reshape(pasts[-1].shape)
+        for inside, past in enumerate(pasts[-2::-1], start=1):
+            found[past] = -inside
         return found, slices.lengths
 
 

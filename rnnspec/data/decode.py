@@ -262,15 +262,30 @@ def key_steps(cell: object, textual: bool = False) -> list[list[str]]:
     return found
 
 
-def nested(cell: object, textual: bool, of_lists: bool) -> list[Any]:
-    """The steps of a row: a list of texts or, `of_lists`, a list of lists of texts."""
-    steps = json_list(cell, textual, "a list of lists of texts" if of_lists else "a list of texts")
+def nested(cell: object, textual: bool, of_lists: bool, levels: int = 1) -> list[Any]:
+    """The steps of a row: a list of texts or, `of_lists`, a list of lists of texts; with more
+    `levels` a list of such lists, and so on."""
+    steps = json_list(cell, textual, _lists(levels + of_lists))
     for at, step in enumerate(steps):
         try:
-            _nested_tokens(step) if of_lists else _nested_text(step)
+            if levels > 1:
+                _nested_deeper(step, of_lists, levels - 1)
+            else:
+                _nested_tokens(step) if of_lists else _nested_text(step)
         except DataError as error:
             raise DataError(f"step {at + 1} {error}") from error
     return steps
+
+
+def _lists(levels: int) -> str:
+    return "a list of " + "lists of " * (levels - 1) + "texts"
+
+
+def _nested_deeper(step: object, of_lists: bool, levels: int) -> None:
+    if isinstance(step, str):
+        hint = "a text is one level less: take one 'of: {as: nested, …}' away"
+        raise refused(step, f"{_lists(levels + of_lists)}; {hint}")
+    check_length(len(nested(step, False, of_lists, levels)))
 
 
 def _nested_tokens(step: object) -> None:

@@ -17,7 +17,7 @@ from rnnspec.data.columns.positions import position, positions, span
 from rnnspec.errors import DataError, MissingPackage
 from rnnspec.plan.text_rule import PLAIN, rule_of
 from rnnspec.spec import Spec
-from rnnspec.spec.inner_views import inner_input
+from rnnspec.spec.inner_views import innermost, levels
 from rnnspec.spec.inputs import TokenInput
 
 
@@ -71,7 +71,7 @@ def _taker(source: Any, kind: str) -> Callable[[object, bool], Taken]:
             fold = bool(getattr(source, "fold_case", False))
             return lambda cell, textual: _text(decode.tokens(cell, textual), fold)
         case "nested":
-            return partial(_nested, inner_input(source))
+            return partial(_nested, innermost(source), sum(1 for _ in levels(source)))
         case "class" | "ordinal" | "category":
             return _labelled
         case "labels":
@@ -104,11 +104,13 @@ def _text(tokens: Sequence[str], fold: bool) -> Taken:
     return Taken(len(tokens), decode.folded(list(tokens)) if fold else tokens)
 
 
-def _nested(inner: TokenInput, cell: object, textual: bool) -> Taken:
+def _nested(inner: TokenInput, deep: int, cell: object, textual: bool) -> Taken:
     """The steps, and the tokens in all of them."""
-    steps = decode.nested(cell, textual, inner.as_ == "tokens")
+    steps = inside = decode.nested(cell, textual, inner.as_ == "tokens", deep)
+    for _ in range(deep - 1):
+        inside = [each for step in inside for each in step]
     rule, fold = rule_of(inner), bool(getattr(inner, "fold_case", False))
-    tokens = [token for step in steps for token in rule.tokens(inner.as_, step)]
+    tokens = [token for step in inside for token in rule.tokens(inner.as_, step)]
     return Taken(len(steps), _text(tokens, fold).words)
 
 

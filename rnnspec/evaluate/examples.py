@@ -182,7 +182,12 @@ class Rows:
                 assert_never(node)
 
     def _nested(self, node: nodes.NestedInput, steps: NDArray[Any]) -> str:
-        """Each step on a line of its own."""
+        """Each step on a line of its own; with more levels each innermost sequence on one, and an
+        empty line between those of different sequences."""
+        inside = steps.ndim - 2
+        if inside:
+            parts = (step[step.reshape(len(step), -1)[:, 0] > -inside] for step in steps)
+            return "\n\n".join(self._nested(node, part) for part in parts)
         rows = (self._tokens(node.inner, step[step > 0]) for step in steps)
         return "\n".join(joined(node.kind, row) for row in rows)
 

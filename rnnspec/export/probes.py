@@ -133,7 +133,13 @@ def _draw_characters(node: nodes.CharactersInput, draw: Draw) -> Drawn:
 
 
 def _draw_nested(node: nodes.NestedInput, draw: Draw) -> Drawn:
-    """Of each step 0 to 6 tokens, and now and then as many as a training row had."""
+    """Of each step 0 to 6 tokens, and now and then as many as a training row had; with more levels
+    0 to 3 sequences, drawn so."""
+    if node.levels > 1:
+        own = [draw.generator.integers(0, 4, length).tolist() for length in draw.lengths]
+        one_less = replace(node, levels=node.levels - 1)
+        within = _draw_nested(one_less, replace(draw, lengths=[n for row in own for n in row]))
+        return Drawn(_regrouped(within.texts, own), _regrouped(within.numbers, own))
     known = draw.facts.inputs[node.column]
     assert isinstance(known, TextFacts)
     most, inner = min(MOST_STEPS, max(known.longest_step, 2)), node.inner
@@ -146,6 +152,12 @@ def _draw_nested(node: nodes.NestedInput, draw: Draw) -> Drawn:
         texts.append(list(steps.texts))
         numbers.append(list(steps.numbers))
     return Drawn(texts, numbers)
+
+
+def _regrouped(steps: Sequence[Any], counts: Sequence[Sequence[int]]) -> list[list[Any]]:
+    """As many of the steps in each row as it has `counts`."""
+    left = iter(steps)
+    return [list(islice(left, len(row))) for row in counts]
 
 
 def _draw_categories(node: nodes.CategoryInput, draw: Draw) -> Drawn:
@@ -443,7 +455,13 @@ def _steps(node: nodes.Input, found: Arrays, lengths: Lengths, draw: Generator) 
 def _nested(
     node: nodes.NestedInput, found: Arrays, lengths: Lengths, draw: Generator
 ) -> ModuleInput:
-    values = np.pad(found[0], ((0, 0), (0, 0), (0, int(found[0].shape[2] == 0))))
+    empty = [(0, int(extent == 0)) for extent in found[0].shape[2:]]
+    values = np.pad(found[0], ((0, 0), (0, 0), *empty))
+    for level, counts in reversed(list(enumerate(found[1:], start=1))):
+        most = values.shape[1 + level]
+        widths = [(0, max(0, n - m)) for n, m in zip(values.shape, counts.shape, strict=False)]
+        past = np.arange(most) >= np.pad(counts, widths)[..., None]
+        values[past] = level - node.levels
     return _steps(node, [values], lengths, draw)
 
 
@@ -484,7 +502,8 @@ def _fill(plan: Plan, feeds: Feeds, batch: Batch) -> None:
                     steps = in_steps(given, node.picture).shape[1]
                     feeds[name] = np.ascontiguousarray(in_place(values[:, :steps], node.picture))
                 elif isinstance(node, nodes.NestedInput):
-                    feeds[name] = values[:, : given.shape[1], : given.shape[2]]
+                    own = values[tuple(slice(extent) for extent in given.shape)]
+                    feeds[name] = np.where(own < 0, node.size - 1, own)
                 else:
                     feeds[name] = values[:, : given.shape[1]].reshape(given.shape)
 

@@ -82,7 +82,8 @@ def _numbers(plan: Plan, facts: Facts) -> Iterator[tuple[str, Any]]:
             case nodes.TokensInput():
                 yield f"{node.column}.ids", _of_tokens(node, facts)
             case nodes.NestedInput():
-                more = {"steps": "each has a list of numbers, 0 past its end"}
+                deeper = "lists of " * (node.levels - 1)
+                more = {"steps": f"each has a list of {deeper}numbers, 0 past its end"}
                 yield f"{node.column}.ids", {**_of_tokens(node.inner, facts), **more}
             case nodes.CategoryInput() | nodes.CategoriesInput() | nodes.CategoriesFuture():
                 rule = f"the place of the label; {UNKNOWN_ID} for any other"

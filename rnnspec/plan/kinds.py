@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rnnspec.plan import nodes
+from rnnspec.spec.nested import inner_lengths
 
 Names = tuple[str, ...]
 
@@ -56,6 +57,10 @@ def _text(node: nodes.TokensInput | nodes.CategoryInput | nodes.NestedInput, ids
     return (f"{node.column}.ids",) if ids else (node.column,)
 
 
+def _nested(node: nodes.NestedInput, ids: bool) -> Names:
+    return (*_text(node, ids), *inner_lengths(node.column, node.levels))
+
+
 def _labels(node: nodes.CategoriesInput | nodes.CategoriesFuture, ids: bool) -> Names:
     return (f"{node.key}.ids",) if ids else (node.key,)
 
@@ -70,7 +75,7 @@ def _characters(node: nodes.CharactersInput, ids: bool) -> Names:
 
 INPUT_TRAITS: Mapping[type[nodes.Input], InputTraits] = {
     nodes.TokensInput: InputTraits("numbers of tokens", True, _text),
-    nodes.NestedInput: InputTraits("numbers of tokens", True, _text),
+    nodes.NestedInput: InputTraits("numbers of tokens", True, _nested),
     nodes.CharactersInput: InputTraits("numbers of tokens", False, _characters),
     nodes.CopiesInput: InputTraits("numbers of tokens", True, _found_in_text),
     nodes.CategoryInput: InputTraits("numbers of tokens", False, _text),

@@ -27,7 +27,7 @@ from rnnspec.plan.stateless import Read, dropped, joined, table_init
 from rnnspec.plan.text_rule import rule_of
 from rnnspec.spec.branches import branches
 from rnnspec.spec.encoder import DEFAULT_EMBED
-from rnnspec.spec.inner_views import inner_spec
+from rnnspec.spec.inner_views import inner_spec, innermost, levels
 from rnnspec.spec.inputs import TokenInput
 
 
@@ -127,25 +127,41 @@ def nested(
 ) -> Read:
     """The vectors of the steps of a nested input: an encoder over the sequence in each. `place` is
     that of the input in the spec. Raises DataError."""
-    inner, known = inner_spec(spec, source), facts.inputs[source.column]
+    known = facts.inputs[source.column]
     assert isinstance(known, TextFacts)
-    (of,) = inner.data.inputs
-    assert isinstance(of, TokenInput)
-    read = _tokens_input(of, len(known.vocabulary))
-    name = f"{prefix}nested.{source.column}"
-    nodes.append(
-        NestedInput(
-            read.name, read.column, read.kind, read.size, read.fold_case, read.rule, read.or_lower
-        )
+    read = _tokens_input(innermost(source), len(known.vocabulary))
+    of_tokens = (read.column, read.kind, read.size, read.fold_case, read.rule, read.or_lower)
+    nodes.append(NestedInput(read.name, *of_tokens, sum(1 for _ in levels(source))))
+    return _of_steps(
+        spec, place, source, known, nodes, f"{prefix}nested.{source.column}", read.name
     )
-    nodes.append(Unnest(f"{name}.unnested", read.name))
+
+
+def _of_steps(
+    spec: language.Spec,
+    place: str,
+    source: language.NestedInput,
+    known: TextFacts,
+    nodes: list[Node],
+    name: str,
+    steps: str,
+) -> Read:
+    """The vector of each sequence in the node `steps`, by the encoder of `source`; the nodes of a
+    level further in are called `name`.of."""
+    inner = inner_spec(spec, source)
+    (of,) = inner.data.inputs
+    unnested = f"{name}.unnested"
+    nodes.append(Unnest(unnested, steps))
+    if isinstance(of, language.NestedInput):
+        vectors = _of_steps(inner, f"{place}.of", of, known, nodes, f"{name}.of", unnested)
     try:
-        vectors = _embedded(inner, of, known, f"{name}.unnested", f"{name}.embed", nodes)
+        if isinstance(of, TokenInput):
+            vectors = _embedded(inner, of, known, unnested, f"{name}.embed", nodes)
         stack = Stack(inner, "encoder", f"{name}.layers", nodes, zeros)
         vector = pooled(inner, partial(stack.built, vectors), f"{name}.", nodes)
     except DataError as error:
         raise DataError(str(error).replace("encoder.", f"{place}.encoder.", 1)) from None
-    nodes.append(PerStep(name, vector.name, read.name))
+    nodes.append(PerStep(name, vector.name, steps))
     return Read(name, vector.width)
 
 

@@ -242,7 +242,7 @@ def _title(node: Node) -> str:
 
 def _states(reading: _Reading, node: Node) -> States:
     """The states of a node, whose lag is known then."""
-    if reading.shapes[node.name][0] == "W":  # the characters of a token come all at once
+    if "W" in str(reading.shapes[node.name][0]):  # the characters of a token come all at once
         return ()
     sources = list(node.sources())
     steps = [name for name in sources if name in reading.lags]

@@ -89,10 +89,10 @@ def read(node: Reading, weights: Arrays, row: Row, values: Arrays) -> Array:
 
 
 def nested(steps: Sequence[Any]) -> Array:
-    """`[T, E]`: the numbers of each step, 0 past its end."""
-    found = np.zeros((len(steps), max(map(len, steps), default=0)))
+    """`[T]`: what is in each step, as lists of lists down to the numbers of tokens."""
+    found = np.empty(len(steps), object)
     for at, step in enumerate(steps):
-        found[at, : len(step)] = step
+        found[at] = step
     return found
 
 

@@ -6,8 +6,9 @@ other back end is tested against it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, assert_never
 
 import numpy as np
@@ -113,37 +114,66 @@ def values_of(plan: Plan, weights: Arrays, row: Row) -> dict[str, Array]:
     """The values of all nodes for one row, except outputs and decoders.
 
     Nodes over the characters of tokens, and over what is nested in steps, are computed token by
-    token, or step by step, up to a `PerStep`.
+    token, or step by step, up to a `PerStep`: their values are lists, as deep as they are nested.
     """
     values: dict[str, Array] = {}
-    inner: dict[str, list[Array]] = {}
+    inner: dict[str, list[Any]] = {}
     axes = nodes.shapes(plan)
     for node in plan.nodes:
         if isinstance(node, nodes.CharactersInput):
             inner[node.name] = [np.asarray(c, np.float64).reshape(-1) for c in row[node.key]]
         elif isinstance(node, nodes.Unnest):
-            inner[node.name] = [step[step > 0] for step in values[node.source]]
+            above = inner if node.source in inner else values
+            inner[node.name] = _unnested(above[node.source], axes[node.name])
         elif isinstance(node, Reading):
             values[node.name] = read(node, weights, row, values)
         elif isinstance(node, nodes.PerStep):
-            width = int(axes[node.name][-1])
-            vectors = np.array(inner[node.source]).reshape(-1, width)
-            values[node.name] = vectors[::-1] if node.reverse else vectors
+            width, deep = int(axes[node.name][-1]), depth_of(axes[node.name])
+            put = _each(deep, partial(_side_by_side, width, node.reverse), inner[node.source])
+            (inner if deep else values)[node.name] = put
         elif any(source in inner for source in node.sources()):
-            inner[node.name] = _of_each(plan, node, weights, inner)
+            deep = depth_of(axes[node.name])
+            inner[node.name] = _of_each(plan, node, weights, inner, deep)
         elif not isinstance(node, nodes.Decoder | nodes.Output):
             values[node.name] = LAYERS[type(node)](plan, node, weights, values)
     return values
 
 
 def _of_each(
-    plan: Plan, node: nodes.Node, weights: Arrays, inner: Mapping[str, list[Array]]
-) -> list[Array]:
+    plan: Plan, node: nodes.Node, weights: Arrays, inner: Mapping[str, list[Any]], deep: int
+) -> Any:
     """The value of a node in each token or step, of those that its sources have there."""
     sources = list(node.sources())
-    each = zip(*(inner[source] for source in sources), strict=True)
     function = LAYERS[type(node)]
-    return [function(plan, node, weights, dict(zip(sources, of, strict=True))) for of in each]
+
+    def of_one(*of: Array) -> Array:
+        return function(plan, node, weights, dict(zip(sources, of, strict=True)))
+
+    return _each(deep, of_one, *(inner[source] for source in sources))
+
+
+def _side_by_side(width: int, reverse: bool, vectors: Sequence[Array]) -> Array:
+    found = np.array(vectors).reshape(-1, width)
+    return found[::-1] if reverse else found
+
+
+def depth_of(shape: nodes.Shape) -> int:
+    """In how many sequences the rows of a value are nested."""
+    return str(shape[0]).count("W")
+
+
+def _each(deep: int, function: Callable[..., Any], *values: Any) -> Any:
+    """A function of what is `deep` down in lists."""
+    if deep == 0:
+        return function(*values)
+    return [_each(deep - 1, function, *of) for of in zip(*values, strict=True)]
+
+
+def _unnested(above: Any, shape: nodes.Shape) -> Any:
+    """Of sequences of sequences those inside; at the last level the numbers of tokens."""
+    if len(shape) > 2:
+        return _each(depth_of(shape), list, above)
+    return _each(depth_of(shape), lambda step: np.asarray(step, np.float64).reshape(-1), above)
 
 
 def _answer(plan: Plan, weights: Arrays, row: Row, seed: int) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnspec.spec.nested import inner_lengths
+
 Feeds = dict[str, NDArray[Any]]
 
 
@@ -33,6 +35,43 @@ def padded_lists(values: Sequence[Sequence[Sequence[Any]]], fill: Any, dtype: An
         for step, each in zip(into, value, strict=False):
             step[: len(each)] = each
     return found
+
+
+def padded_nested(
+    values: Sequence[Sequence[Any]], levels: int, fill: Any, dtype: Any
+) -> NDArray[Any]:
+    """`[B, T, …, N]` of rows that are lists of lists, `levels` of them, `fill` past the end of
+    each."""
+    extents, inside = [len(values)], list[Any](values)
+    for _ in range(levels - 1):
+        extents.append(max(map(len, inside), default=0))
+        inside = [each for list_ in inside for each in list_]
+    extents.append(max(map(len, inside), default=0))
+    found = np.full(extents, fill, dtype)
+    _put(found, values, levels)
+    return found
+
+
+def _put(into: NDArray[Any], values: Sequence[Any], levels: int) -> None:
+    for each, value in zip(into, values, strict=False):
+        if levels > 1:
+            _put(each, value, levels - 1)
+        else:
+            each[: len(value)] = value
+
+
+def inner_counts(column: str, values: Sequence[Sequence[Any]], levels: int) -> Feeds:
+    """The lengths of sequences of sequences inside the steps of a column: `[B, T]`, and so on."""
+    found: Feeds = {}
+    for level, name in enumerate(inner_lengths(column, levels), start=1):
+        counts = _counted(values, level + 1)
+        found[name] = padded_nested(counts, level, 0, np.int64)
+    return found
+
+
+def _counted(values: Sequence[Any], levels: int) -> list[Any]:
+    """The lengths of lists that are so many levels down."""
+    return [len(each) if levels == 1 else _counted(each, levels - 1) for each in values]
 
 
 def flags(values: Sequence[Sequence[NDArray[np.int64]]], labels: int) -> NDArray[np.float32]:

@@ -78,7 +78,8 @@ class InputColumn:
       may not be answered; 0 for nothing to copy. Steps are those of the columns `after` which it
       stands, one after the other, and then of this one.
     - `nested_texts`: for each step a text; `nested_tokens`, `nested_ids`: for each step a list of
-      texts, or of token numbers from 1 and below `width`.
+      texts, or of token numbers from 1 and below `width`. With more `levels` than 1 a list of such
+      for each step, and so on.
     - `characters`: for each token a list of the numbers of its characters.
     - `category`, `category_id`: a label, or its number below `width`.
     - `keys`, `key_ids`: for each step a list of the labels that are on, or of their numbers below
@@ -120,15 +121,17 @@ class InputColumn:
     axis: str = STEPS
     horizon: int = 0
     after: tuple[str, ...] = ()
+    levels: int = 1
 
     def written(self) -> dict[str, Any]:
         """As the metadata have it, without the usual rule and axis, and with `audio`, `picture`,
-        `zone`, `horizon` and `after` only where there is one, `positive` where it holds."""
+        `zone`, `horizon` and `after` only where there is one, `positive` where it holds, `levels`
+        where there are several."""
         found = asdict(self)
         unusual: dict[str, object] = {"rule": self.rule != PLAIN, "audio": self.audio}
         unusual |= {"picture": self.picture, "zone": self.zone, "positive": self.positive}
         unusual |= {"axis": self.axis != STEPS, "horizon": self.horizon}
-        unusual |= {"after": self.after}
+        unusual |= {"after": self.after, "levels": self.levels > 1}
         return {key: value for key, value in found.items() if unusual.get(key, True)}
 
     @property
@@ -331,6 +334,7 @@ def _input(plan: Plan, node: nodes.Input, ids: bool) -> InputColumn:
         tuple(copies_of(plan, name).key for name in node.after)
         if isinstance(node, nodes.CopiesInput)
         else (),
+        node.levels if isinstance(node, nodes.NestedInput) else 1,
     )
 
 

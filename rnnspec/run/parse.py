@@ -6,7 +6,7 @@ Raises DataError without a place.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,8 @@ def feeds_of(column: InputColumn, values: Sequence[Any]) -> Feeds:
     found = {column.feed: kind.feed(column, values)}
     if kind.lengths is not None:
         found[f"{column.feed}.lengths"] = kind.lengths(values)
+    if column.levels > 1:
+        found |= feeds.inner_counts(column.column, values, column.levels)
     return found
 
 
@@ -200,8 +202,12 @@ def _id_lists(column: InputColumn, cell: object, textual: bool) -> list[Integers
 _LISTS = "a list of lists of numbers"
 
 
-def _nested_ids(column: InputColumn, cell: object, textual: bool) -> list[Integers]:
+def _nested_ids(column: InputColumn, cell: object, textual: bool) -> list[Any]:
     """Token numbers of each step, none of them 0, which is past the end of a step."""
+    if column.levels > 1:
+        inside = replace(column, levels=column.levels - 1)
+        steps = decode.json_list(cell, textual, "a list of " + _LISTS.removeprefix("a "))
+        return [_nested_ids(inside, step, False) for step in steps]
     found = _id_lists(column, cell, textual)
     for at, step in enumerate(found):
         if not step.all():
@@ -293,17 +299,19 @@ INPUT_KINDS: Mapping[InputKind, InputFunctions] = {
         lengths=feeds.character_counts,
     ),
     "nested_texts": InputFunctions(
-        lambda column, cell, textual: decode.nested(cell, textual, of_lists=False),
-        lambda column, values: feeds.padded_texts(values),
+        lambda column, cell, textual: decode.nested(cell, textual, False, column.levels),
+        lambda column, values: feeds.padded_nested(values, column.levels, "", object),
         _count,
     ),
     "nested_tokens": InputFunctions(
-        lambda column, cell, textual: decode.nested(cell, textual, of_lists=True),
-        lambda column, values: feeds.padded_lists(values, "", object),
+        lambda column, cell, textual: decode.nested(cell, textual, True, column.levels),
+        lambda column, values: feeds.padded_nested(values, column.levels + 1, "", object),
         _count,
     ),
     "nested_ids": InputFunctions(
-        _nested_ids, lambda column, values: feeds.padded_lists(values, 0, np.int64), _count
+        _nested_ids,
+        lambda column, values: feeds.padded_nested(values, column.levels + 1, 0, np.int64),
+        _count,
     ),
     "category": InputFunctions(_category, _objects),
     "category_id": InputFunctions(_id, lambda column, values: np.array(values).reshape(-1)),

@@ -19,6 +19,7 @@ from rnnspec.spec.encoder import OwnEncoder
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.head import Head, LastPooling
 from rnnspec.spec.init import Init, initializer_of
+from rnnspec.spec.inner_views import inner_views
 from rnnspec.spec.inputs import FramesInput, TokenInput, TokensInput, WordsInput
 from rnnspec.spec.layers import ConvLayer, DenseLayer, DropoutLayer, Layer
 from rnnspec.spec.nested import NestedInput
@@ -129,8 +130,7 @@ def cells_have_names_of_their_own(spec: Spec) -> Iterator[Finding]:
 
 def cells_are_used(spec: Spec) -> Iterator[Finding]:
     used = {name for _, name in _named_cells(spec)}
-    nested = (each for each in spec.data.inputs if isinstance(each, NestedInput))
-    inner = (layer for each in nested for layer in each.encoder.layers)
+    inner = (layer for view in inner_views(spec) for layer in view.spec.encoder.layers)
     used |= {layer.cell for layer in inner if isinstance(layer, RecurrentLayer)}
     for name in spec.cells:
         if name not in used:

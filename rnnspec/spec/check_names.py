@@ -14,6 +14,7 @@ from rnnspec.spec.check_layers import all_layers
 from rnnspec.spec.distributions import parts_of
 from rnnspec.spec.encoder import given_columns
 from rnnspec.spec.explain import Finding
+from rnnspec.spec.inner_views import levels
 from rnnspec.spec.inputs import (
     CategoryInput,
     CharsInput,
@@ -24,7 +25,7 @@ from rnnspec.spec.inputs import (
     WordsInput,
 )
 from rnnspec.spec.metrics import answers_numbers, distribution_of
-from rnnspec.spec.nested import NestedInput
+from rnnspec.spec.nested import NestedInput, inner_lengths
 from rnnspec.spec.outputs import (
     Distributed,
     ForecastOutput,
@@ -92,6 +93,8 @@ def _inputs(spec: Spec, source: Input, ids: bool) -> Iterator[str]:
     yield f"{column}.ids" if ids and has_ids else column
     if spec.data.read_ahead(source):
         yield f"{column}.future"
+    if isinstance(source, NestedInput):
+        yield from inner_lengths(column, sum(1 for _ in levels(source)))
     if ids and getattr(source, "spelling", None) is not None:
         yield from (f"{column}.characters", f"{column}.characters.lengths")
     if ids and spec.decoder is not None and column in spec.decoder.copied:

@@ -11,7 +11,7 @@ from rnnspec.spec.base import Loc
 from rnnspec.spec.encoder import Encoder, InnerEncoder
 from rnnspec.spec.head import Head
 from rnnspec.spec.inputs import CharsInput, TokensInput, WordsInput
-from rnnspec.spec.nested import InnerChars, InnerTokens, InnerWords, NestedInput
+from rnnspec.spec.nested import InnerChars, InnerNested, InnerTokens, InnerWords, NestedInput
 from rnnspec.spec.outputs import ClassOutput
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.train import Train
@@ -55,10 +55,34 @@ class InnerView:
 
 
 def inner_views(spec: Spec) -> Iterator[InnerView]:
-    """The encoders inside the nested inputs of a spec."""
+    """The encoders inside the nested inputs of a spec, the outer ones first."""
     for path, source in spec.data.located_inputs:
         if isinstance(source, NestedInput):
-            yield InnerView(path, inner_spec(spec, source))
+            yield from _views_of(spec, path, source)
+
+
+def _views_of(spec: Spec, path: Loc, source: NestedInput) -> Iterator[InnerView]:
+    view = InnerView(path, inner_spec(spec, source))
+    yield view
+    (inner,) = view.spec.data.inputs
+    if isinstance(inner, NestedInput):
+        yield from _views_of(view.spec, (*path, "of"), inner)
+
+
+def levels(source: NestedInput) -> Iterator[NestedInput]:
+    """A nested input and those inside its steps, each as an input of its own."""
+    yield source
+    inner = inner_input(source)
+    if isinstance(inner, NestedInput):
+        yield from levels(inner)
+
+
+def innermost(source: NestedInput) -> WordsInput | TokensInput | CharsInput:
+    """What reads the tokens of a nested input."""
+    *_, last = levels(source)
+    inner = inner_input(last)
+    assert not isinstance(inner, NestedInput)
+    return inner
 
 
 def inner_spec(spec: Spec, source: NestedInput) -> Spec:
@@ -78,7 +102,7 @@ def inner_spec(spec: Spec, source: NestedInput) -> Spec:
     return spec.model_copy(update=alone)
 
 
-def inner_input(source: NestedInput) -> WordsInput | TokensInput | CharsInput:
+def inner_input(source: NestedInput) -> WordsInput | TokensInput | CharsInput | NestedInput:
     """One step of a nested input, as an input of its own."""
     of = source.of
     settings = {name: getattr(of, name) for name in type(of).model_fields}
@@ -89,6 +113,8 @@ def inner_input(source: NestedInput) -> WordsInput | TokensInput | CharsInput:
             return TokensInput.model_construct(column=source.column, **settings)
         case InnerChars():
             return CharsInput.model_construct(column=source.column, **settings)
+        case InnerNested():
+            return NestedInput.model_construct(column=source.column, **settings)
         case _:
             assert_never(of)
 

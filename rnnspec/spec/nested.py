@@ -1,7 +1,9 @@
-"""Models of nested sequences: each step of a column is a sequence of its own, with an encoder."""
+"""Models of nested sequences: each step of a column is a sequence of its own, with an encoder, at
+any number of levels."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -47,7 +49,26 @@ class InnerChars(Model):
     )
 
 
-Inner = InnerWords | InnerTokens | InnerChars
+Of = Annotated[
+    "InnerWords | InnerTokens | InnerChars | InnerNested",
+    ByKey("as"),
+    Field(
+        description="What each step is: a text for words and chars, a list of texts for tokens, "
+        "and for nested a list of what its own 'of' says."
+    ),
+]
+
+
+class InnerNested(Model):
+    """Each step is a sequence of sequences, as a chapter is one of paragraphs, each a list of
+    sentences: a level more, with an encoder of its own."""
+
+    as_: Literal["nested"] = Field(alias="as", description="How each step is read.")
+    of: Of
+    encoder: InnerEncoder = Field(
+        description="Encoder of each sequence inside a step: its vector is what the encoder around "
+        "it reads."
+    )
 
 
 class NestedInput(SequenceInput):
@@ -55,11 +76,15 @@ class NestedInput(SequenceInput):
     sessions: one step per sequence inside, which an encoder of its own makes a vector."""
 
     as_: Literal["nested"] = Field(alias="as", description="How the column is read.")
-    of: Annotated[Inner, ByKey("as")] = Field(
-        description="What each step is: a cell is a list of texts for words and chars, for tokens "
-        "a list of lists of texts."
-    )
+    of: Of
     encoder: InnerEncoder = Field(
         description="Encoder of each step's own sequence, the same for all steps: its vector is "
         "what the encoder of the spec reads."
     )
+
+
+def inner_lengths(column: str, levels: int) -> Iterator[str]:
+    """The inputs of a file with the lengths of the sequences of sequences inside the steps of a
+    column, the outer ones first: `[batch, time]`, `[batch, time, inner]`, and so on. Sequences of
+    tokens have none."""
+    yield from (f"{column}.inner{level if level > 1 else ''}.lengths" for level in range(1, levels))

@@ -130,15 +130,21 @@ def kinds() -> tuple[Kind, ...]:
     return tuple(dict.fromkeys(_kinds(Spec, "", "")))
 
 
-def _kinds(kind: Any, place: str, name: str) -> Iterator[Kind]:
+def _kinds(
+    kind: Any, place: str, name: str, around: frozenset[type[Model]] = frozenset()
+) -> Iterator[Kind]:
+    """Without what stands in a mapping of its own kind, as sequences inside nested ones do."""
     bare, marks = _bare(kind)
     if isinstance(bare, type) and issubclass(bare, Model):
+        if bare in around:
+            return
         yield Kind(place, name, bare)
         for key, below in _fields(bare).items():
-            yield from _kinds(below, _dotted(place, key), _dotted(name, key))
+            yield from _kinds(below, _dotted(place, key), _dotted(name, key), around | {bare})
         return
     for member, chosen, is_key in _members(bare, marks):
-        yield from _kinds(member, _dotted(place, chosen if is_key else ""), _dotted(name, chosen))
+        inside = _dotted(place, chosen if is_key else "")
+        yield from _kinds(member, inside, _dotted(name, chosen), around)
 
 
 def _members(bare: Any, marks: Sequence[Any]) -> Iterator[tuple[Any, str, bool]]:

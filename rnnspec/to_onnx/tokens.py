@@ -17,6 +17,7 @@ from rnnspec.plan.nodes import (
     PerStep,
     TokenKind,
     TokensInput,
+    Unnest,
 )
 from rnnspec.plan.text_rule import Split, TextRule
 from rnnspec.spec.patterns import in_re2, parsed
@@ -88,7 +89,7 @@ def lower_characters(low: Lowering, node: CharactersInput) -> PaddedSequence:
 def lower_per_step(low: Lowering, node: PerStep) -> PaddedSequence:
     """`[T * B, W]` to `[T, B, W]`: the rows are in this order already, or each is turned round."""
     emit, steps = low.emit, low.steps(node.steps)
-    nested = isinstance(low.plan.node(node.steps), NestedInput)
+    nested = isinstance(low.plan.node(node.steps), NestedInput | Unnest)
     attributes = {"end": 2} if nested else {}
     extents = emit.op("Shape", [steps.name], f"{node.name}.extents", **attributes)
     shape = emit.concat([extents, emit.integers(-1)], 0, f"{node.name}.shape")

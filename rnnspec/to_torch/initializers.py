@@ -107,7 +107,7 @@ def _from_vectors(weight: Weight, plan: Plan, facts: Facts, generator: torch.Gen
     node = plan.node(weight.name.rpartition(".")[0])
     assert isinstance(node, nodes.Embed)
     tokens = plan.node(node.source)
-    if isinstance(tokens, nodes.Unnest):
+    while isinstance(tokens, nodes.Unnest):
         tokens = plan.node(tokens.source)
     assert isinstance(tokens, nodes.TokensInput | nodes.NestedInput)
     known = facts.inputs[tokens.column]

@@ -119,13 +119,15 @@ class Unnest(Weighted):
     """
 
     def forward(self, source: PaddedSequence) -> PaddedSequence:
-        """`source` `[T, B, E]`, numbers above 0 up to the end of each step's sequence."""
+        """`source` `[T, B, E]`, numbers above 0 up to the end of each step's sequence; with more
+        levels `[T, B, S, E]` and so on (`NestedInput`), which gives `[S, W, E]`."""
         places = source.lengths.places
         flat = source.values.flatten(0, 1)
-        rows = flat.index_select(0, places) if len(places) else torch.zeros_like(flat[:1])
-        counts = (rows > 0).sum(-1)
+        inside = flat.dim() - 2
+        rows = flat.index_select(0, places) if len(places) else torch.full_like(flat[:1], -inside)
+        counts = (rows.reshape(*rows.shape[:2], -1)[..., 0] > -inside).sum(-1)
         longest = max(1, int(counts.max()))
-        return PaddedSequence(rows[:, :longest].t(), Lengths(counts, longest))
+        return PaddedSequence(rows[:, :longest].transpose(0, 1), Lengths(counts, longest))
 
 
 class PerStep(Weighted):

@@ -46,14 +46,8 @@ def inputs_before(node: nodes.Node) -> str:
 def of_characters(plan: Plan) -> frozenset[str]:
     """The nodes that run over the characters of tokens, or over what is nested in steps, not over
     the steps of a row."""
-    found: set[str] = set()
-    for node in plan.nodes:
-        inside = any(source in found for source in node.sources())
-        if isinstance(node, nodes.CharactersInput | nodes.Unnest) or (
-            inside and not isinstance(node, nodes.PerStep)
-        ):
-            found.add(node.name)
-    return frozenset(found)
+    rows = {name: str(shape[:1]) for name, shape in nodes.shapes(plan).items()}
+    return frozenset(node.name for node in plan.nodes if "W" in rows.get(node.name, ""))
 
 
 def values_of(

@@ -31,6 +31,7 @@ from rnnspec.plan.names import names_of
 from rnnspec.plan.nodes.node import FromData, FromVectors
 from rnnspec.plan.resolve_encoders import prefix_of
 from rnnspec.spec.encoder import OwnEncoder
+from rnnspec.spec.inner_views import levels
 from rnnspec.spec.load import LoadedSpec
 from rnnspec.spec.nested import NestedInput
 from rnnspec.spec.spec import Spec
@@ -249,7 +250,7 @@ def _numbered(known: ColumnFacts) -> Named:
 
 def _names_read(source: nodes.Node | None, plan: Plan, facts: Facts) -> Named:
     """The names of the numbers that an embedding reads."""
-    if isinstance(source, nodes.Unnest):
+    while isinstance(source, nodes.Unnest):
         source = plan.node(source.source)
     if isinstance(source, nodes.CharactersInput):
         known = facts.inputs[source.column]
@@ -306,7 +307,11 @@ def _own_names(loaded: LoadedSpec) -> Mapping[str, list[str]]:
         ("layers", spec.encoder.layers),
         *((f"{prefix_of(name)}layers", each.layers) for name, each in own),
         ("decoder.layers", spec.decoder_layers),
-        *((f"{_nested(spec, each)}.layers", each.encoder.layers) for each in nested),
+        *(
+            (f"{_nested(spec, each)}{'.of' * deep}.layers", level.encoder.layers)
+            for each in nested
+            for deep, level in enumerate(levels(each))
+        ),
     ):
         number = 0
         for layer in layers:

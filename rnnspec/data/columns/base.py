@@ -89,6 +89,25 @@ class RaggedWriter:
         self.append(np.frombuffer(b"".join(cells), np.uint8), lengths_of(cells))
 
 
+@dataclass(slots=True)
+class OffsetWriter:
+    """Writes where rows begin in what another array has: row i are its entries `offsets[i]` to
+    `offsets[i + 1]`, of `offsets` `[rows + 1]`."""
+
+    offsets: Column
+    end: int = 0
+
+    @staticmethod
+    def new(writer: Writer, name: str) -> OffsetWriter:
+        offsets = writer.column(name, "<i8")
+        offsets.append(np.zeros(1, np.int64))
+        return OffsetWriter(offsets)
+
+    def append(self, lengths: Lengths) -> None:
+        self.offsets.append(self.end + np.cumsum(lengths))
+        self.end += int(lengths.sum())
+
+
 def lengths_of(rows: Sequence[Sized]) -> Lengths:
     return np.fromiter(map(len, rows), np.int64, len(rows))
 

@@ -73,7 +73,7 @@ from rnnspec.spec import (
     WordsOutput,
 )
 from rnnspec.spec.encoder import given_columns
-from rnnspec.spec.inner_views import inner_input
+from rnnspec.spec.inner_views import inner_input, innermost, levels
 from rnnspec.spec.views import common_columns, of_one_or_several
 
 Collectors = dict[str, FactCollector]
@@ -191,8 +191,9 @@ def _words(column: WordsInput | TokensInput, reading: Reading, chunks: Chunks) -
 def _nested(column: NestedInput, reading: Reading, chunks: Chunks) -> NestedCollector:
     inner = inner_input(column)
     of = INPUTS[type(inner)](inner, replace(reading, stream=False), chunks)
-    assert isinstance(of, WordCollector | CharCollector)
-    return NestedCollector(NestedCells(column.column, inner.as_, reading.stream), of)
+    assert isinstance(of, WordCollector | CharCollector | NestedCollector)
+    kind, deep = innermost(column).as_, sum(1 for _ in levels(column))
+    return NestedCollector(NestedCells(column.column, kind, reading.stream, deep), of)
 
 
 def _numbers(

@@ -115,6 +115,11 @@ class NestedInput(ColumnNode):
 
     Each step is a text or a list that becomes tokens as that of a `TokensInput` does. Its sequence
     is as long as it has numbers above 0; `Unnest` gives these sequences.
+
+    With more `levels` than 1, each step is a sequence of sequences: `[B, T, S, E]`, and so on. Past
+    the end of a sequence whose elements have k levels inside them, all numbers are -k. So an
+    element with k levels inside is there if its first number is above -k; one of no levels is a
+    token. An empty sequence inside is told from none.
     """
 
     kind: TokenKind
@@ -122,6 +127,7 @@ class NestedInput(ColumnNode):
     fold_case: bool
     rule: TextRule = PLAIN
     or_lower: bool = False
+    levels: int = 1
 
     @property
     def inner(self) -> TokensInput:
@@ -131,7 +137,7 @@ class NestedInput(ColumnNode):
         )
 
     def shape(self, shapes: Shapes) -> Shape:
-        return ("B", self.axis, "E")
+        return ("B", self.axis, *(f"E.{level}" for level in range(1, self.levels)), "E")
 
 
 @dataclass(frozen=True, slots=True)

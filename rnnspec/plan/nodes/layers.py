@@ -269,12 +269,15 @@ class Unnest(SourceNode):
 
     Its value is a sequence of `B * T` rows, one for each step, each as long as it has numbers above
     0; `PerStep` makes one step of each again (Yang et al. 2016, Hierarchical Attention Networks).
+    Of `[B, T, S, E]` it is a sequence `[B * T, S, E]` of sequences, which another `Unnest` reads.
     """
 
     def shape(self, shapes: Shapes) -> Shape:
         found = shapes[self.source]
-        assert len(found) == 3, f"{self.name} takes nested sequences, {self.source} gives {found}"
-        return ("W", "C")
+        assert len(found) >= 3, f"{self.name} takes nested sequences, {self.source} gives {found}"
+        rows, _, *inside = found
+        above = str(rows) if str(rows).startswith("W") else ""
+        return (f"{above}W", "C", *inside[1:])
 
     def carried(self) -> tuple[State, ...] | None:
         """None are needed: all of its sequence comes with a step."""
@@ -283,8 +286,9 @@ class Unnest(SourceNode):
 
 @dataclass(frozen=True, slots=True)
 class PerStep(Node):
-    """The vectors `[B * T, W]` of all steps of the input node `steps` as a sequence `[B, T, W]`,
-    with `reverse` those of each row from the last to the first, as its tokens are.
+    """The vectors `[B * T, W]` of all steps of the node `steps`, an input or an `Unnest`, as a
+    sequence `[B, T, W]`, with `reverse` those of each row from the last to the first, as its
+    tokens are.
 
     Past a row's length it is arbitrary, and nothing may read it.
     """
@@ -298,7 +302,7 @@ class PerStep(Node):
 
     def shape(self, shapes: Shapes) -> Shape:
         rows, width = shapes[self.source]
-        assert rows == "W", f"{self.name} takes vectors of tokens, not of {rows}"
+        assert str(rows).startswith("W"), f"{self.name} takes vectors of tokens, not of {rows}"
         return (*shapes[self.steps][:2], width)
 
     def carried(self) -> tuple[State, ...] | None:

@@ -15,7 +15,8 @@ Shape = tuple[str | int, ...]
 Axes by name: `B` rows, `T` steps of the input (`T.left` of the inputs of the encoder `left`, where
 several have steps of their own), `U` steps of the answer, `W` tokens of all rows, one
 after the other, and `C` their characters; or the steps of nested sequences, and what is in them,
-`E` at most in a step. `T/4` are ceil(T / 4) steps, `T*3` 3 for each of T."""
+`E` at most in a step, `E.1` and so on of levels between, whose rows are `WW`. `T/4` are
+ceil(T / 4) steps, `T*3` 3 for each of T."""
 
 
 STEPS = "T"
