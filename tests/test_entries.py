@@ -65,7 +65,7 @@ def test_what_has_no_effect_is_refused(entry: Entry, refused: Any) -> None:
 
 def test_a_key_is_explained_in_the_terminal() -> None:
     page = right("explain", "merge")
-    places = "encoder.layers.merge, encoders.layers.merge, decoder.layers.merge, and 1 more place"
+    places = "encoder.layers.merge, encoders.layers.merge, decoder.layers.merge, and 2 more places"
     assert page.replace("\n", " ").startswith(f"{places}    of cell ")
     assert "  no effect  with 'direction: forward', which has one output\n" in page
     assert page.endswith("- {cell: gru, units: 32, direction: bidirectional, merge: sum}\n")

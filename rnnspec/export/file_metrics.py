@@ -93,7 +93,8 @@ def feeds_of_batch(plan: Plan, batch: Batch) -> Feeds:
     for node in plan.inputs:
         values, lengths = batch.inputs[node.key]
         names = INPUT_TRAITS[type(node)].names(node, True)
-        feeds |= dict(zip(names, (_fed(node, values), lengths), strict=False))
+        more = _inner_lengths(node, values) if isinstance(node, nodes.NestedInput) else [lengths]
+        feeds |= dict(zip(names, (_fed(node, values), *more), strict=False))
     feeds |= lengths_of_axes(plan, {key: own for key, (_, own) in batch.inputs.items()}, True)
     if any(map(draws, plan.outputs)):
         feeds[SEED] = np.arange(len(next(iter(feeds.values()))), dtype=np.int64)
@@ -108,8 +109,20 @@ def _fed(node: nodes.Input, values: NDArray[Any]) -> NDArray[Any]:
             return values[:, 0]
         case nodes.ImageInput():
             return np.ascontiguousarray(in_place(values, node.picture))
+        case nodes.NestedInput():
+            found: NDArray[Any] = np.maximum(values, 0)  # below 0 is what is not there
+            return found
         case _:
             return values
+
+
+def _inner_lengths(node: nodes.NestedInput, values: NDArray[Any]) -> list[NDArray[np.int64]]:
+    """How many sequences are in each of the levels above that of tokens, the outer ones first."""
+    found = []
+    for level in range(1, node.levels):
+        first = values.reshape(*values.shape[: level + 2], -1)[..., 0]
+        found.append((first > level - node.levels).sum(-1, dtype=np.int64))
+    return found
 
 
 def metrics_of_file(
