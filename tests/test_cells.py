@@ -132,6 +132,8 @@ def test_a_cell_with_one_number_for_a_vector_is_not_the_built_in_one(name: str) 
         ("h = 1", "must be a vector", 1, 1),
         ("h = h\nh = x", "assigned twice, first on line 1", 2, 1),
         ("x = h", "x is an input of the step", 1, 1),
+        ("units = U @ h\nh = h * units", "units is a size", 1, 1),
+        ("h = where(0 < h < 1, h, b)", "one comparison at a time", 1, 17),
         ("h = tanh", "tanh is a function; call it", 1, 5),
         ("h h", "expected '='", 1, 3),
         ("h = (h", r"expected '\)'", 1, 7),

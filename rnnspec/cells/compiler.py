@@ -201,6 +201,8 @@ class _Compiler:
     def _check_target(self, target: str, place: Place) -> None:
         if target == "x" or target in self._source.inputs:
             raise error(place, f"{target} is an input of the step and cannot be assigned")
+        if target in (*RESERVED_SIZES, *self._source.sizes):
+            raise error(place, f"{target} is a size, a number; give the value another name")
         if target in self._source.constants or target in self._source.parameters:
             raise error(place, f"{target} is declared beside the equations and cannot be assigned")
         if target in FUNCTIONS:

@@ -163,6 +163,8 @@ class Expressions:
             return self.names[name.name]
         if name.name in self.parameters:
             return self.parameters[name.name]
+        if name.name in (*RESERVED_SIZES, *self.source.sizes):
+            return self.add("size", (), (), name.name)
         for equation in self.equations:
             if equation.target == name.name:
                 self.unknown.add(name.name)
@@ -176,8 +178,6 @@ class Expressions:
         declared = self.source.parameters.get(name.name)
         if name.name in FUNCTIONS or (name.name in STRUCTURAL and declared is None):
             raise error(name.place, f"{name.name} is a function; call it, as {name.name}(…)")
-        if name.name in (*RESERVED_SIZES, *self.source.sizes):
-            return self.add("size", (), (), name.name)
         if name.name in self.shapes:
             shape: Shape = self.shapes[name.name]
         elif _MATRIX.fullmatch(name.name):

@@ -266,7 +266,10 @@ class _Parser:
     def _value(self) -> Expression:
         left = self._sum()
         if operator := self._take(*COMPARISONS):
-            return _binary(operator, left, self._sum())
+            found = _binary(operator, left, self._sum())
+            if self._token.kind == "operator" and self._token.text in COMPARISONS:
+                raise self._fail("one comparison at a time: both hold where (a < b) * (b < c) is 1")
+            return found
         return left
 
     def _sum(self) -> Expression:
