@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from rnnspec.evaluate.metrics.crps import crps
+from rnnspec.evaluate.metrics.crps import crps, crps_of_draws
 from rnnspec.plan.nodes import Law
 from tests.test_distributions import COUNTS, NAMES, drawn, of_scipy
 
@@ -49,6 +49,21 @@ def test_crps_is_the_integral_that_defines_it(name: str) -> None:
         expected[row] = by_definition(true.cdf(grid), grid, values[row])
     found = crps(Law(name), parameters, values[:, None])[:, 0]  # type: ignore[arg-type]
     np.testing.assert_allclose(found, expected, rtol=2e-4, atol=1e-9)
+
+
+def test_crps_of_draws_is_that_of_their_steps() -> None:
+    """By the integral over the empirical distribution function, and by hand: of the draws 1 and 3
+    the value 2 is 1 away, less half the mean distance 1 of the four pairs; 5 is 3 away."""
+    hand = crps_of_draws(np.array([[3.0, 1.0], [1.0, 3.0], [2.0, 2.0]]), np.array([2.0, 5.0, 2.5]))
+    np.testing.assert_allclose(hand, [0.5, 2.5, 0.5])
+    draw = np.random.default_rng(3)
+    draws, values = draw.normal(0, 2, (4, 6, 9)), draw.normal(0, 3, (4, 6))
+    found = crps_of_draws(draws, values)
+    for at in np.ndindex(4, 6):
+        edges = np.sort(np.append(draws[at], values[at]))
+        below = (draws[at] <= edges[:-1, None]).mean(-1)
+        expected = ((below - (edges[:-1] >= values[at])) ** 2 * np.diff(edges)).sum()
+        assert found[at] == pytest.approx(expected, rel=1e-9)
 
 
 def test_crps_of_mixtures_is_that_of_each_number() -> None:

@@ -175,6 +175,32 @@ def test_scale_free_figures_are_those_by_hand(trained: Any, tmp_path: Path) -> N
     assert scores.metrics["wql"] == pytest.approx(np.mean(losses) / size, rel=1e-4)
 
 
+def test_scores_of_paths_are_those_by_hand(tmp_path: Path) -> None:
+    """Of two paths, which follow from their quartiles x + d / 4 and x + 3 d / 4, the CRPS of y is
+    (|x - y| + |x + d - y|) / 2 - d / 4."""
+    file = write_rows(tmp_path / "rows.csv", rows())
+    spec = spec_of({})
+    told = spec.model_dump(mode="json", exclude_unset=True)
+    paths = {"samples": 2, "quantiles": [0.25, 0.5, 0.75]}
+    told["data"]["output"] |= {"distribution": "gaussian", "paths": paths}
+    told["decoder"] = {"layers": [{"cell": "gru", "units": 4}]}
+    spec = type(spec).model_validate(told)
+    facts = survey(spec, file)
+    plan = resolve(spec, facts)
+    build = Trained(BuildFolder(tmp_path), spec, plan, facts, started(plan, facts))
+    target, names = tmp_path / "forecasts.jsonl", ["crps", "coverage@50"]
+    scores = evaluate_build(build, file, windows="every 2", forecasts=target, metrics=names)
+    found = [json.loads(line) for line in target.read_text().splitlines()]
+    y, low, high = (
+        np.array([row[f"sold{name}"] for row in found]) for name in ("", ".q0.25", ".q0.75")
+    )
+    way = 2 * (high - low)
+    lower = low - way / 4
+    by_hand = (np.abs(lower - y) + np.abs(lower + way - y)) / 2 - way / 4
+    assert scores.metrics["crps"] == pytest.approx(by_hand.mean(), rel=1e-4)
+    assert scores.metrics["coverage@50"] == pytest.approx(((low <= y) & (y <= high)).mean())
+
+
 def test_what_is_no_choice_of_windows_is_refused(trained: Any, tmp_path: Path) -> None:
     build, _ = trained
     assert windows_of("every 24", build.plan) == Windows(24)

@@ -78,8 +78,8 @@ def further_metrics(spec: Spec, output: Target) -> tuple[str, ...]:
         case ForecastOutput():
             quantiles = isinstance(output.distribution, QuantilesDistribution)
             quantiles |= output.paths is not None
-            own = ("wql",) if quantiles else _of_distribution(output)
-            return ("r2", "rmsse", *own)
+            own = ("wql",) if quantiles else ()
+            return ("r2", "rmsse", *own, *_of_distribution(output))
         case WordsOutput() | TokensOutput():
             return (SLOT_ERROR,) if output.slots is not None else ()
         case TextOutput():

@@ -60,6 +60,15 @@ def crps(law: Law, parameters: Array, values: Array) -> Array:
             assert_never(law.name)
 
 
+def crps_of_draws(draws: Array, values: Array) -> Array:
+    """Of S draws `[..., S]` the score of each value `[...]`, that of their empirical distribution:
+    the mean of |x_i - y| less half the mean of |x_i - x_j| over all pairs (Jordan, Krueger and
+    Lerch 2019, equation 3)."""
+    rising, many = np.sort(draws, axis=-1), draws.shape[-1]
+    of_pairs = rising @ (2.0 * np.arange(many) + 1 - many) / many**2
+    return np.asarray(np.abs(draws - values[..., None]).mean(-1) - of_pairs)
+
+
 def _gap(distance: Array, deviation: Array) -> Array:
     """E|X - d| of a normal variable of mean 0, 2 s phi(d / s) + d (2 Phi(d / s) - 1)."""
     z = distance / deviation

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnnspec.evaluate.metrics.crps import crps
+from rnnspec.evaluate.metrics.crps import crps, crps_of_draws
 from rnnspec.evaluate.outputs.kind import MeasuredBatch
 from rnnspec.evaluate.prediction_intervals import within
 from rnnspec.plan.nodes import ForecastOutput, FramesOutput, NumericOutput
@@ -29,7 +29,8 @@ Distributed = NumericOutput | ForecastOutput | FramesOutput
 @dataclass(slots=True)
 class OfDistributions:
     """`crps` and `coverage@…` of an output, over all known numbers of its rows, steps and vectors;
-    of frames that a decoder writes each after the true ones before it.
+    of frames that a decoder writes each after the true ones before it. Of forecasts with paths over
+    the paths or, while training, of each step after the point answers before it.
     A parameter that is NaN makes them NaN. Of `weibull` a time that is only known to be longer is
     left out."""
 
@@ -41,6 +42,9 @@ class OfDistributions:
 
     @np.errstate(invalid="ignore", over="ignore", divide="ignore")  # of parameters that are NaN
     def see(self, measured: MeasuredBatch) -> None:
+        if isinstance(self.node, ForecastOutput) and self.node.paths and not measured.greedy:
+            self._see_paths(measured)
+            return
         parameters, true = self._laws(measured)
         known = ~np.isnan(true).any(axis=-1)
         if self.node.law.name == "weibull":
@@ -55,8 +59,27 @@ class OfDistributions:
                 if level is None
                 else self._inside(safe, true, level)
             )
-            total = float(np.where(lost, np.nan, found).sum())
-            self.sums[name] = self.sums.get(name, 0.0) + total
+            self._add(name, np.where(lost, np.nan, found))
+
+    def _see_paths(self, measured: MeasuredBatch) -> None:
+        column = self.node.column
+        true = measured.forward.targets[column].double().cpu().numpy()
+        paths = measured.own[column].double().cpu().numpy().transpose(0, 2, 1)
+        known = ~np.isnan(true)
+        draws, true = paths[known], true[known]
+        lost, self.count = ~np.isfinite(draws).all(axis=-1), self.count + true.size
+        safe = np.where(lost[:, None], 0.5, draws)
+        for name in self.names:
+            level = level_of(name)
+            if level is None:
+                found = crps_of_draws(safe, true)
+            else:
+                lower, upper = np.quantile(safe, ends([level]), axis=-1)
+                found = within(lower, upper, true)
+            self._add(name, np.where(lost, np.nan, found))
+
+    def _add(self, name: str, found: Array) -> None:
+        self.sums[name] = self.sums.get(name, 0.0) + float(found.sum())
 
     def _inside(self, parameters: Array, true: Array, level: float) -> Array:
         shares = torch.tensor(ends([level]), dtype=torch.float64)
@@ -70,6 +93,9 @@ class OfDistributions:
         true = measured.forward.targets[column]
         if isinstance(module, ForecastModule):
             found = measured.tensor(column)
+            if module.node.paths:
+                moments = self.model.moments(column, measured.forward.inputs)
+                found = module.answer(measured.own[column], moments)
         else:
             assert isinstance(module, NumericModule | FramesModule)
             raw = measured.forward.logits[column]
