@@ -25,6 +25,8 @@ from rnnspec.spec import Spec
 from rnnspec.to_c.lower import to_c
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.length_groups import of_rows
+from rnnspec.to_torch.sequences import PaddedSequence
 from tests.answers import tensor_of
 from tests.data_rows import write_rows
 from tests.kinds import batched, output, plan_of, random_rows, spec_data, strong_weights
@@ -327,6 +329,42 @@ def test_what_stands_past_a_step_or_a_row_changes_nothing(tmp_path: Path, kind: 
         alone = asked([document], len(document), most, "")[0]
         np.testing.assert_allclose(found, alone, atol=1e-6)
     assert np.ptp(together, axis=0).min() > 1e-3
+
+
+@pytest.mark.parametrize("kind", ["nested_words", "nested_tokens", "nested_books"])
+def test_sequences_of_unlike_lengths_are_read_in_groups(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Answers and gradients are those of one padded batch, of which most would be padding."""
+    plan, _ = plan_of(spec_data("N:1", [kind], [output("class")]))
+    rows = random_rows(plan, (3, 0, 5, 2, 4), seed=4)
+    innermost = next(row for row in rows if len(row[kind]) == 5)[kind]
+    for _ in range(2 if kind == "nested_books" else 0):
+        innermost = next(step for step in innermost if len(step))
+    innermost[0] = np.tile(np.array([2, 3, 1]), 40)
+    model = Model(plan)
+    model.load_canonical(strong_weights(plan))
+    read = list[int]()
+
+    def noted(inside: PaddedSequence, rows: Tensor) -> PaddedSequence:
+        read.append(len(rows))
+        return of_rows(inside, rows)
+
+    monkeypatch.setattr("rnnspec.to_torch.values.of_rows", noted)
+
+    def answered(least: int) -> tuple[Tensor, list[Tensor]]:
+        monkeypatch.setattr("rnnspec.to_torch.length_groups.LEAST_PADDING", least)
+        model.zero_grad()
+        (found,) = model(batched(plan, rows)).values()
+        found.square().sum().backward()
+        return found, [p.grad.clone() for p in model.parameters() if p.grad is not None]
+
+    whole, slopes = answered(10**9)
+    assert not read
+    found, found_slopes = answered(1)
+    assert len(read) >= 2
+    torch.testing.assert_close(found, whole, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(found_slopes, slopes, atol=1e-5, rtol=1e-4)
 
 
 def test_probes_are_ragged_at_both_levels() -> None:

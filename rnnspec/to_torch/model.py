@@ -30,6 +30,7 @@ from rnnspec.to_torch.frames import (
     write,
 )
 from rnnspec.to_torch.initializers import drawn
+from rnnspec.to_torch.length_groups import insides
 from rnnspec.to_torch.modules import module_of
 from rnnspec.to_torch.native import NativeKernel
 from rnnspec.to_torch.positions import PositionOutput, Positions
@@ -75,6 +76,7 @@ class Model(nn.Module):
         self.penalized = penalized(plan)
         self.activity: Tensor | None = None
         self.of_characters = of_characters(plan)
+        self.inside = insides(plan, [node.name for node in self.penalized])
 
     def forward(
         self,
@@ -274,7 +276,7 @@ class Model(nn.Module):
         """The values of all nodes except decoders and outputs and, if the states before the first
         step are given, those after the last. While training, `activity` is what they add to the
         loss."""
-        found = values_of(self.plan, self._module, self.ends, inputs, states, reset)
+        found = values_of(self.plan, self._module, self.ends, inputs, states, reset, self.inside)
         self.activity = activity(self.penalized, found[0]) if self.training else None
         return found
 

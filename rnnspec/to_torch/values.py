@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import assert_never
 
 import torch
@@ -13,6 +14,7 @@ from rnnspec.to_torch.attention import Attention, over_steps
 from rnnspec.to_torch.convolution import Conv
 from rnnspec.to_torch.inputs import Series
 from rnnspec.to_torch.layers import Embed, Scores
+from rnnspec.to_torch.length_groups import Inside, in_place, length_groups, of_rows
 from rnnspec.to_torch.recurrent import RecurrentLayer
 from rnnspec.to_torch.sequences import PaddedSequence, Value, sequence, vector
 
@@ -57,12 +59,46 @@ def values_of(
     inputs: Inputs,
     states: Mapping[str, Tensor] | None,
     reset: Tensor | None = None,
+    inside: Mapping[str, Inside] | None = None,
 ) -> tuple[Values, dict[str, Tensor]]:
     """The values by node and, if the states before the first step are given, those after the last
-    step. In rows where `reset` `[B]` is set, states that the row itself gives replace them."""
+    step. In rows where `reset` `[B]` is set, states that the row itself gives replace them.
+    Sequences of unlike lengths in the steps of a row are read in groups, by the nodes `inside`,
+    which have no values then but for the last."""
     values: Values = {}
     after: dict[str, Tensor] = {}
+    grouped: set[str] = set()
+    run = partial(_add_values, plan, module_of, ends, inputs, states, reset)
     for node in plan.nodes:
+        if node.name in grouped:
+            continue
+        run((node,), values, after)
+        reads = (inside or {}).get(node.name)
+        groups = length_groups(sequence(values[node.name])) if reads else ()
+        if reads and groups:
+            vectors = []
+            for rows in groups:
+                own: Values = {node.name: of_rows(sequence(values[node.name]), rows)}
+                run(reads.nodes, own, after)
+                vectors.append(vector(own[reads.last]))
+            values[reads.last] = in_place(groups, vectors)
+            grouped |= {each.name for each in reads.nodes}
+    return values, after
+
+
+def _add_values(
+    plan: Plan,
+    module_of: Callable[[nodes.Node], nn.Module],
+    ends: Ends,
+    inputs: Inputs,
+    states: Mapping[str, Tensor] | None,
+    reset: Tensor | None,
+    of: Sequence[nodes.Node],
+    values: Values,
+    after: dict[str, Tensor],
+) -> None:
+    """Adds the values of some nodes to those of the nodes that they read."""
+    for node in of:
         if isinstance(node, nodes.Decoder | nodes.Output):
             continue
         module = module_of(node)
@@ -92,7 +128,6 @@ def values_of(
             values[node.name], after[last] = module.carry(*inputs[node.key], states[last])
         else:
             values[node.name] = module(*inputs[node.key], *_read_with(node, values))
-    return values, after
 
 
 def _read_with(node: nodes.Input | nodes.Derived, values: Values) -> tuple[Value | None, ...]:
