@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from rnnspec.data import survey
 from rnnspec.errors import DataError
 from rnnspec.evaluate.metrics import ClassMetrics
 from rnnspec.plan import nodes
+from rnnspec.reference.interpret import values_of
 from rnnspec.reference.layers import LAYERS
 from rnnspec.source.text import Source
 from rnnspec.spec.load import load_source
@@ -114,3 +116,42 @@ def test_a_build_is_measured_reported_and_exported(tmp_path: Path) -> None:
     assert [answer["stars"] for answer in answers] == list(WORDS.values())
     with pytest.raises(DataError, match="none of the labels 1, 2, 3"):
         build.evaluate([{"text": "good", "stars": 4}])
+
+
+def test_steps_are_answered_by_proportional_odds(tmp_path: Path) -> None:
+    """Every back end gives each step the probabilities of the ordered logit of its number, and the
+    loss is that of the true labels."""
+    text = """
+name: moods
+cardinality: N:N
+data:
+  input: {column: x, as: frames}
+  output: {column: mood, as: tags, labels: [low, mid, high]}
+encoder: {layers: [{cell: gru, units: 3}]}
+train: {epochs: 1, batch: 4, threads: 1}
+"""
+    rows: list[dict[str, Any]] = [
+        {"x": [[0.5], [-1.0], [2.0]], "mood": ["mid", None, "high"]},
+        {"x": [[1.5]], "mood": ["low"]},
+    ] * 3
+    build = rnnspec.load(text).build(tmp_path / "builds", data={"train": rows, "valid": rows})
+    metrics, model = build.evaluate(rows).metrics, build.module.model
+    exact = {name: v.astype(np.float64) for name, v in model.canonical_arrays().items()}
+    total, hits = list[float](), list[int]()
+    found = rnnspec.open(build.export(tmp_path / "moods.onnx").path).predict(rows)
+    for row, answer in zip(rows, found, strict=True):
+        values = values_of(model.plan, exact, {"x": np.asarray(row["x"], np.float64)})
+        logs, number = values["answer.ordered"], values["answer"][:, 0]
+        between = [float(np.log(np.logaddexp(0, exact["answer.ordered.gaps"][0])))]
+        logit = OrderedModel(np.arange(3), np.arange(3.0)[:, None], distr="logit")
+        shares = logit.predict(np.array([1.0, 0.0, *between]), number[:, None])
+        np.testing.assert_allclose(np.exp(logs), shares, rtol=1e-6)
+        np.testing.assert_allclose(answer["mood.probabilities"], shares.max(1), rtol=1e-4)
+        for step, mood in enumerate(row["mood"]):
+            if mood is not None:
+                place = ["low", "mid", "high"].index(mood)
+                total.append(-np.log(shares[step, place]))
+                hits.append(abs(int(shares[step].argmax()) - place))
+    assert metrics["loss"] == pytest.approx(np.mean(total), rel=1e-4)
+    assert metrics["rank_error"] == pytest.approx(np.mean(hits))
+    assert {"kappa", "accuracy"} <= metrics.keys()

@@ -211,7 +211,8 @@ def _output(target: Headed, facts: Facts, source: str, nodes: list[Node]) -> Out
         case language.TagsOutput(crf=True):
             return ChainOutput(name, source, column, len(_labels(known)), target.scheme)
         case language.ClassOutput() | language.TagsOutput():
-            return ClassOutput(name, source, column, len(_labels(known)), steps)
+            ordered = isinstance(target, language.TagsOutput) and target.labels is not None
+            return ClassOutput(name, source, column, len(_labels(known)), steps, ordered=ordered)
         case language.OrdinalOutput():
             return ClassOutput(name, source, column, len(_labels(known)), ordered=True)
         case language.LabelsOutput() | language.KeysOutput():

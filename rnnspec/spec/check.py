@@ -438,7 +438,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(check_train.averaged_epochs_come, (("train", "epochs"), ("train", "average_last"))),
     Check(check_losses.times_have_a_column_of_their_own, (*_LOSSES, *_COLUMNS)),
-    Check(check_losses.weights_are_of_labels, _OUTPUT),
+    Check(check_losses.ordered_tags_are_of_steps_alone, _OUTPUT),
     Check(check_losses.weights_are_of_labels, _OUTPUT),
     Check(check_losses.smoothing_has_classes, (*_LOSSES, _DECODER, ("train", "label_smoothing"))),
     Check(

@@ -72,13 +72,30 @@ def _why(spec: Spec, output: Target) -> str:
 def weights_are_of_labels(spec: Spec) -> Iterator[Finding]:
     """Of labels that the spec states, the weights are of these."""
     for path, output in spec.data.located_targets:
-        if not isinstance(output, OrdinalOutput) or isinstance(output.class_weights, str):
+        if not isinstance(output, OrdinalOutput | TagsOutput):
+            continue
+        labels = output.labels
+        if labels is None or isinstance(output.class_weights, str):
             continue
         for label in output.class_weights:
-            if label not in output.labels:
-                message = f"{label!r} is none of the labels {', '.join(map(str, output.labels))}"
+            if label not in labels:
+                message = f"{label!r} is none of the labels {', '.join(map(str, labels))}"
                 at = (*path, "class_weights", label)
                 yield Finding(at, message, "name one of them, or remove it", key=True)
+
+
+def ordered_tags_are_of_steps_alone(spec: Spec) -> Iterator[Finding]:
+    """Labels with an order mark no spans, and what follows what is not learned of them."""
+    for path, output in spec.data.located_targets:
+        if not isinstance(output, TagsOutput) or output.labels is None:
+            continue
+        at = (*path, "labels")
+        if output.crf:
+            message = "have an order at each step by itself, and 'crf' answers whole rows"
+            yield Finding(at, message, "remove one of them", key=True)
+        elif output.scheme != "none":
+            message = f"have an order, and those of 'scheme: {output.scheme}' mark spans"
+            yield Finding(at, message, "remove one of them", key=True)
 
 
 def times_have_a_column_of_their_own(spec: Spec) -> Iterator[Finding]:
@@ -124,6 +141,8 @@ def _not_smoothed(spec: Spec, output: Target) -> str:
         return ""
     if not (why := _why(spec, output)) and isinstance(loss_of(spec, output), Focal):
         return "with the focal loss, which is of the true class alone"
+    if isinstance(output, TagsOutput) and output.labels is not None:
+        return "with 'labels' in their order, whose neighbours are likelier by themselves"
     several = isinstance(spec.data.input_of(output), KeysInput)
     if answers_numbers(spec, output) or several:
         return "where no class is answered"

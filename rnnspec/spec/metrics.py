@@ -85,6 +85,8 @@ def _default(spec: Spec, output: Target) -> str:
     match output:
         case TagsOutput() if output.scheme != "none":
             return "span_f1"
+        case TagsOutput() if output.labels is not None:
+            return "rank_error"
         case ClassOutput() | TagsOutput():  # weights of classes say that rare ones count
             return "accuracy" if output.class_weights == "none" else "macro_f1"
         case OrdinalOutput():
@@ -145,7 +147,8 @@ def _metrics(spec: Spec, output: Target) -> tuple[str, ...]:
             return ("exact_match", "place_accuracy")
         case TagsOutput():
             spans = ("span_f1",) if output.scheme != "none" else ()
-            return ("accuracy", "macro_f1", *spans)
+            order = ("rank_error", "kappa") if output.labels is not None else ()
+            return ("accuracy", "macro_f1", *spans, *order)
         case LabelsOutput() | KeysOutput():
             return labels
         case TextOutput():
@@ -218,6 +221,7 @@ def can_be_smoothed(spec: Spec, output: Target) -> bool:
     """Whether an output is trained by the cross-entropy of one class out of several."""
     several = isinstance(spec.data.input_of(output), KeysInput)
     classes = output.as_ in CLASSIFYING and "cross_entropy" in losses_of(spec, output)
+    classes &= not isinstance(output, TagsOutput) or output.labels is None
     return classes and not several and not isinstance(loss_of(spec, output), Focal)
 
 

@@ -311,6 +311,13 @@ class TagsOutput(OfColumn):
         "what the scheme forbids is never answered. Probabilities are then those of each label at "
         "its step under the chain, and the score is the log-probability of the whole path.",
     )
+    labels: Annotated[
+        OrderedLabels | None,
+        Field(
+            description="All labels, from the lowest to the highest, as in [low, mid, high], where "
+            "they have an order: each step is then answered by proportional odds, as by ordinal."
+        ),
+    ] = None
     class_weights: ClassWeights = "none"
     loss: ClassLoss = AUTO
     label_smoothing: Smoothing = None

@@ -239,7 +239,8 @@ INPUTS: Mapping[type[Input], Callable[[Any, Reading, Chunks], FactCollector | No
 
 def _tags(column: TagsOutput, reading: Reading) -> ClassCollector:
     in_series = reading.series is not None  # the rows of the table are the steps
-    return ClassCollector(column.column, not in_series, in_series, SchemeCheck(column.scheme))
+    scheme, order = SchemeCheck(column.scheme), tuple(map(str, column.labels or ()))
+    return ClassCollector(column.column, not in_series, in_series, scheme, order=order)
 
 
 def _frames(column: FramesOutput, reading: Reading) -> NumberCollector:

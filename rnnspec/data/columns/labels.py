@@ -50,7 +50,7 @@ class ClassCollector:
 
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths | None:
         if self.steps:
-            rows = tags_of(self.column, self.scheme, chunk, bad)
+            rows = tags_of(self.column, self.scheme, chunk, bad, self.order)
             lengths = lengths_of(rows)
             self.longest = max(self.longest, int(lengths.max(initial=0)))
             self.counts.update(tag for row in rows for tag in row if tag is not None)
@@ -67,7 +67,7 @@ class ClassCollector:
         self.scheme.check_whole()
         if self.order:
             counts = tuple(self.counts[label] for label in self.order)
-            return ClassFacts(self.order, counts, ordered=True)
+            return ClassFacts(self.order, counts, self.longest, ordered=True)
         return class_facts(self.counts, self.longest)
 
 
@@ -101,12 +101,18 @@ def check_ordered(label: str, order: Iterable[str]) -> None:
         raise DataError(f"is {label[:40]!r}, none of the labels {', '.join(known)}; {near}")
 
 
-def tags_of(column: str, scheme: SchemeCheck, chunk: Chunk, bad: BadRows) -> list[list[str | None]]:
-    """The label of each step of each row, checked by `scheme`; None for no label."""
+def tags_of(
+    column: str, scheme: SchemeCheck, chunk: Chunk, bad: BadRows, order: Sequence[str] = ()
+) -> list[list[str | None]]:
+    """The label of each step of each row, checked by `scheme`, and of labels with an `order` one of
+    these; None for no label."""
 
     def decoded(cell: object) -> list[str | None]:
         found = decode.labels_of_steps(cell, chunk.textual)
         scheme.check_steps(found)
+        for label in found if order else ():
+            if label is not None:
+                check_ordered(label, order)
         return found
 
     return bad.decoded(chunk, column, decoded)
