@@ -16,6 +16,7 @@ from rnnspec.plan.nodes import Attend
 from rnnspec.reference.layers import LAYERS
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.attention import attention, over_steps
+from rnnspec.to_torch.search import Texts
 from rnnspec.to_torch.sequences import Lengths, PaddedSequence
 from rnnspec.to_torch.weighted import Weighted
 from tests.answers import tensor_of
@@ -139,13 +140,15 @@ def test_a_decoder_reads_two_sources_step_by_step() -> None:
             last.append(final[0])
         start = [held[f"decoder.layers.0.start.h.{name}"] for name in "Wb"]
         state = torch.tanh(F.linear(torch.cat(last), *start))[None]
-        decoder, expected = gru("decoder.layers.0", 3), []
+        decoder, expected, firsts = gru("decoder.layers.0", 3), [], list[Tensor]()
         for before in (0, *map(int, truth[:-1])):
             out, state = decoder(held["decoder.embed.table"][before][None], state)
-            contexts = [
-                torch.softmax(F.linear(m, held[f"decoder.context.{name}.W"]) @ out[0], dim=0) @ m
+            shares = [
+                torch.softmax(F.linear(m, held[f"decoder.context.{name}.W"]) @ out[0], dim=0)
                 for name, m in zip(("one", "two"), memories, strict=True)
             ]
+            contexts = [share @ m for share, m in zip(shares, memories, strict=True)]
+            firsts = firsts or shares
             hidden = [held[f"decoder.hidden.{name}"] for name in "Wb"]
             top = torch.tanh(F.linear(torch.cat([out[0], *contexts]), *hidden))
             scores = [held[f"decoder.scores.{name}"] for name in "Wb"]
@@ -153,4 +156,8 @@ def test_a_decoder_reads_two_sources_step_by_step() -> None:
         inputs = {k: (x.double(), n) for k, (x, n) in batched(plan, [row]).items()}
         with torch.no_grad():
             found = model(inputs, {"out_words": truth[None]})["out_words"][0]
+            texts = model.answers(inputs)["out_words"]
         torch.testing.assert_close(found, torch.stack(expected))
+        assert isinstance(texts, Texts)
+        for weights, share in zip(texts.of_sources, firsts, strict=True):
+            torch.testing.assert_close(weights[0, 0, : len(share)], share)

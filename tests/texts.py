@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from rnnspec.plan import Plan
 from rnnspec.plan.facts import END_ID
-from rnnspec.plan.names import answer_name
+from rnnspec.plan.names import answer_name, attention_suffixes
 from rnnspec.plan.nodes import (
     FIRST_STEP,
     Beam,
@@ -94,7 +94,8 @@ def of_onnx(plan: Plan, got: Mapping[str, NDArray[Any]]) -> list[Answered]:
         numbers = np.where(numbers < 0, END_ID, numbers + FIRST_STEP)
     if lengths.ndim == 1:
         numbers, lengths, scores = numbers[:, None], lengths[:, None], scores[:, None]
-    return answered_rows(numbers, lengths, scores, got.get(f"{name}.attention"))
+    first = (f"{name}{suffix}" for suffix in attention_suffixes(plan, out))
+    return answered_rows(numbers, lengths, scores, got.get(next(first, "")))
 
 
 def answered_rows(

@@ -19,7 +19,7 @@ from rnnspec.data.shards import FILE
 from rnnspec.evaluate.pictures import png_of
 from rnnspec.plan import Facts, Plan, nodes
 from rnnspec.plan.facts import SPACE
-from rnnspec.plan.names import first_sequence, first_sequences, names_of, steps_in
+from rnnspec.plan.names import first_sequences, names_of, steps_in
 
 T = TypeVar("T")
 NUMBERS = 8
@@ -128,10 +128,6 @@ class Rows:
         raw = _raw(node, batch, row) if node.kind in WHOLE else None
         values, lengths = batch.inputs[node.key]
         return self._tokens(node, values[row][: lengths[row]]) if raw is None else raw
-
-    def named_source(self) -> bool:
-        """Whether the steps are tokens that can be named."""
-        return isinstance(first_sequence(self.plan), nodes.TokensInput)
 
     def _input(self, node: nodes.Input, batch: Batch, row: int) -> str:
         values, lengths = (part[row] for part in batch.inputs[node.key])

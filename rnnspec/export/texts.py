@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from rnnspec.errors import ExportError
 from rnnspec.export.compare import DEFECT, LOST, ROUNDING_FACTOR, Figures
@@ -18,7 +19,7 @@ from rnnspec.plan import Facts, Plan, TextFacts
 from rnnspec.plan.copies import copied_inputs, named
 from rnnspec.plan.facts import SPACE
 from rnnspec.plan.kinds import answers_ids
-from rnnspec.plan.names import UNKNOWN, output_names
+from rnnspec.plan.names import UNKNOWN, attention_suffixes, output_names
 from rnnspec.plan.nodes import (
     FIRST_STEP,
     CopiesInput,
@@ -83,8 +84,9 @@ def compare_texts(
     scores = np.asarray(got[f"{name}.scores"], np.float64).reshape(len(expected), -1)
     score, rounding = _scores(question, scores, one, precise, alike)
     tokens = int(one.lengths[alike].sum()) if alike else 0
-    if f"{name}.attention" in got:
-        _check_attention(node, got[f"{name}.attention"], one, precise, alike)
+    for suffix, weights in zip(attention_suffixes(plan, node), one.of_sources, strict=False):
+        if f"{name}{suffix}" in got:
+            _check_attention(node, got[f"{name}{suffix}"], weights, alike)
     if f"{name}.alignment" in got:
         _check_alignment(question, got[f"{name}.alignment"], one, precise, alike)
     return Figures(0.0, rounding, len(ties), tokens, score)
@@ -257,10 +259,9 @@ def _apart(one: Texts, scores: NDArray[np.float64], other: Texts) -> NDArray[np.
 
 
 def _check_attention(
-    node: NumberedOutput, weights: NDArray[Any], one: Texts, precise: Texts, rows: list[int]
+    node: NumberedOutput, weights: NDArray[Any], one: Tensor, rows: list[int]
 ) -> None:
-    assert one.attention is not None and precise.attention is not None
-    expected = one.attention.double().numpy()
+    expected = one.double().numpy()
     steps, time = (min(a, b) for a, b in zip(weights.shape[1:], expected.shape[1:], strict=True))
     if not rows:
         return

@@ -7,15 +7,19 @@ from typing import Any, TypeVar
 from rnnspec.plan.facts import UNKNOWN_ID, ClassFacts, ColumnFacts, Facts, TextFacts
 from rnnspec.plan.kinds import INPUT_TRAITS, OUTPUT_TRAITS
 from rnnspec.plan.nodes import (
+    Attend,
     AudioInput,
+    Decoder,
     ForecastOutput,
     FramesOutput,
     Input,
+    NumberedOutput,
     NumericOutput,
     Output,
     Plan,
     Sample,
     SearchedOutput,
+    TextOutput,
     TokensInput,
 )
 
@@ -110,7 +114,31 @@ def draws(node: Output) -> bool:
 
 def output_names(plan: Plan, node: Output, ids: bool, attention: bool = False) -> tuple[str, ...]:
     """All outputs that stand for `node`, the answer itself first."""
-    return OUTPUT_TRAITS[type(node)].names(node, answer_name(plan, node), ids, attention)
+    own = answer_name(plan, node)
+    names = OUTPUT_TRAITS[type(node)].names(node, own, ids, attention)
+    if not attention or not isinstance(node, TextOutput):
+        return names
+    others = (name for name in names if name != f"{own}.attention")
+    return (*others, *(f"{own}{each}" for each in attention_suffixes(plan, node)))
+
+
+def attended(plan: Plan, node: NumberedOutput) -> tuple[Attend, ...]:
+    """What attends in the decoder that writes an answer: to one source after the other."""
+    decoder = plan.node(node.source)
+    body = decoder.body if isinstance(decoder, Decoder) else ()
+    return tuple(each for each in body if isinstance(each, Attend))
+
+
+def attended_names(plan: Plan, node: NumberedOutput) -> tuple[str, ...]:
+    """The encoders that a decoder attends to; "" for the one of a model with one encoder."""
+    found = attended(plan, node)
+    return tuple(each.name.rpartition(".")[2] if len(found) > 1 else "" for each in found)
+
+
+def attention_suffixes(plan: Plan, node: NumberedOutput) -> tuple[str, ...]:
+    """What ends the names of the outputs with the weights of attention: of several sources each
+    has its encoder's."""
+    return tuple(f".attention{'.' * bool(n)}{n}" for n in attended_names(plan, node))
 
 
 def labels_of(facts: Facts, column: str) -> tuple[str, ...]:

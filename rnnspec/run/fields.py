@@ -51,8 +51,8 @@ def _of(output: OutputColumn, graph: Collection[str], top: int) -> Iterator[tupl
         yield f"{output.column}.score", "real"
     if output.n_best > 1:
         yield f"{output.column}.n_best", ListOf(Ranked(answer))
-    if f"{output.answer}.attention" in graph:
-        yield f"{output.column}.attention", ListOf(ListOf("real"))
+    for suffix in attentions(output.answer, graph):
+        yield f"{output.column}{suffix}", ListOf(ListOf("real"))
     if f"{output.answer}.alignment" in graph:
         yield f"{output.column}.alignment", ListOf(ListOf("whole"))
     if output.kind in ("position", "span"):
@@ -69,6 +69,16 @@ def _of(output: OutputColumn, graph: Collection[str], top: int) -> Iterator[tupl
     for part in output.beside:
         bound = part in ("lower", "upper")
         yield f"{output.column}.{part}", ByName(answer) if bound else _with_draws(answer)
+
+
+def attentions(answer: str, graph: Iterable[str]) -> list[str]:
+    """What ends the names of the outputs with weights of attention: of several encoders each has
+    one of its own."""
+    every = (name.removeprefix(answer) for name in graph if name.startswith(f"{answer}.attention"))
+    return [each for each in every if each == ATTENTION or each.startswith(f"{ATTENTION}.")]
+
+
+ATTENTION = ".attention"
 
 
 def _part(output: OutputColumn, part: str) -> Field:

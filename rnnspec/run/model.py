@@ -18,7 +18,7 @@ from rnnspec.plan.names import SEED, TOKENIZER_FILE
 from rnnspec.run.bulk import Values, answers_in_order
 from rnnspec.run.chunks import StreamSession
 from rnnspec.run.feeds import Feeds
-from rnnspec.run.fields import Field, fields_of
+from rnnspec.run.fields import ATTENTION, Field, fields_of
 from rnnspec.run.interface import (
     COLUMNS,
     QUOTING,
@@ -236,6 +236,7 @@ class Model:
             values = answers_of(output, results, known, self.top)
             for answer, value in zip(found, values, strict=True):
                 answer |= value
+            _cut_attention(output, found, on_axes)
         return found
 
     def _results(self, feeds: Feeds, rows: int) -> Results:
@@ -257,6 +258,17 @@ class Model:
             if INPUT_KINDS[each.kind].steps and name in self.session.inputs:
                 found.setdefault(each.axis, name)
         return found
+
+
+def _cut_attention(
+    output: OutputColumn, answers: Sequence[Answer], on_axes: Mapping[str, Sequence[int]]
+) -> None:
+    """Leaves of the weights of attention to each of several encoders those of a row's own steps."""
+    for axis, counts in on_axes.items():
+        name = f"{output.column}{ATTENTION}.{axis.partition('.')[2]}"
+        for answer, count in zip(answers, counts, strict=True):
+            if name in answer:
+                answer[name] = [weights[:count] for weights in answer[name]]
 
 
 class _Steps(NamedTuple):

@@ -13,7 +13,8 @@ By the kind of an output `c`, the answer to a row has:
 - `text`, `tokens`, `ids`: `c` a text, a list of texts or of numbers, `c.score` its log-probability;
   for several best answers `c.n_best`, a list of `{"answer": …, "score": …}`, the best first, which
   is also `c`; empty ones of log-probability -inf, which fill up a row with fewer, are left out.
-  `c.attention`, if the graph has it: the weights of each step of the answer; `c.alignment`: for
+  `c.attention`, if the graph has it: the weights of each step of the answer, of several encoders
+  `c.attention.NAME` of each; `c.alignment`: for
   each token of the answer its first and its last step, from 0.
 - `forecast`: `c` a list of values.
 - `position`: `c` the number of a step, -1 for none; `span`: `c` a list of the first and the last
@@ -34,6 +35,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnspec.run.fields import ATTENTION, attentions
 from rnnspec.run.interface import LABELLED, OutputColumn, OutputKind
 
 Answer = dict[str, Any]
@@ -190,9 +192,10 @@ def _texts(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iter
             pairs = list(zip(found, of_each, strict=True))
             real = [pairs[0], *(pair for pair in pairs[1:] if pair[1] > -np.inf)]
             answer[f"{column}.n_best"] = [{"answer": a, "score": s} for a, s in real]
-        if f"{name}.attention" in results:
-            weights = results[f"{name}.attention"][row][..., :count]
-            answer[f"{column}.attention"] = weights[_written(found[0])].tolist()
+        for suffix in attentions(name, results):
+            weights = results[f"{name}{suffix}"][row]
+            weights = weights[..., :count] if suffix == ATTENTION else weights
+            answer[f"{column}{suffix}"] = weights[_written(found[0])].tolist()
         if f"{name}.alignment" in results:
             spans = results[f"{name}.alignment"][row]
             answer[f"{column}.alignment"] = spans[spans[:, 0] >= 0].tolist()

@@ -30,7 +30,7 @@ class StepOutput:
 
     `logits` are `[R, size]`, where tokens are copied `[R, size + T]`; of a forecast they are the
     raw numbers. `states` are the next states in the order of `Body.states`, `weights` `[R, T]`
-    those of the first attention node, "" unless asked for.
+    those of attention, "" unless asked for: of several sources side by side.
     """
 
     logits: str
@@ -54,8 +54,7 @@ class _Step:
 
 
 class Body:
-    """The body of `node` on `rows`. `attention` asks for the weights of the first attention node,
-    that of the first encoder."""
+    """The body of `node` on `rows`. `attention` asks for the weights of the attention nodes."""
 
     def __init__(
         self, low: Lowering, node: nodes.Decoder, rows: Rows, attention: bool = False
@@ -69,7 +68,7 @@ class Body:
         self.pointed: dict[str, PointedSteps] = {}
         self.pointers: dict[str, PointerScores] = {}
         attends = [each.name for each in node.body if isinstance(each, nodes.Attend)]
-        self.attend = attends[0] if attends and attention else ""
+        self.attends = tuple(attends) if attention else ()
         copies = (each for each in node.body if isinstance(each, nodes.CopyMix))
         self.copied = {attend for each in copies for attend, _ in each.copied}
         self.fused = fused_context(node) if rows.width > 1 else None
@@ -87,7 +86,11 @@ class Body:
 
     def memory_extent(self) -> str:
         """Int64 `[1]`: the number of steps that the attention asked for has weights of."""
-        return self.attentions[self.attend].extent
+        total, *others = (self.attentions[name].extent for name in self.attends)
+        for number, extent in enumerate(others):
+            name = f"{self.node.name}.attended.{number}"
+            total = self.low.emit.op("Add", [total, extent], name)
+        return total
 
     def step(
         self, emit: Emitter, rows: Rows, number: str, previous: str, before: Sequence[str]
@@ -108,7 +111,14 @@ class Body:
                 step.after[node.name] = [self.value(step, node.source)]
         after = [value for name, own in self._states.items() if own for value in step.after[name]]
         logits = self.value(step, self.node.scores)
-        return StepOutput(logits, after, step.weights.get(self.attend, ""))
+        return StepOutput(logits, after, self._weights(step))
+
+    def _weights(self, step: _Step) -> str:
+        """The weights that were asked for, side by side."""
+        found = [step.weights[name] for name in self.attends]
+        if len(found) < 2:
+            return "".join(found)
+        return step.emit.concat(found, 1, f"{self.node.name}.weights")
 
     def value(self, step: _Step, name: str) -> str:
         """The value of a node at a step: of the body, or of one outside of it.
@@ -226,7 +236,7 @@ def _conv(body: Body, step: _Step, node: nodes.Conv) -> str:
 
 def _prepare_attend(body: Body, node: nodes.Attend) -> list[State]:
     fused = body.fused if body.fused and body.fused.attend == node else None
-    read, logged = node.name == body.attend, node.name in body.copied
+    read, logged = node.name in body.attends, node.name in body.copied
     attention = Attention(body.low, node, body.rows, read, logged, fused)
     body.attentions[node.name] = attention
     return attention.states

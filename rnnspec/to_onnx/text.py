@@ -12,14 +12,14 @@ from rnnspec.plan import nodes
 from rnnspec.plan.copies import copied_columns, copied_inputs
 from rnnspec.plan.facts import END_ID, SPACE, TextFacts
 from rnnspec.plan.kinds import answers_ids
-from rnnspec.plan.names import UNKNOWN, answer_name, first_sequences
+from rnnspec.plan.names import UNKNOWN, answer_name, attended, attended_names, attention_suffixes
 from rnnspec.plan.stream import HELD
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.copying import ExtendedVocabulary, beside_pads
 from rnnspec.to_onnx.emitter import BOOL, FLOAT, INT64, STRING, Emitter, Extent
 from rnnspec.to_onnx.intervals import seed_input
 from rnnspec.to_onnx.loop import Loop
-from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, Vector, of_axis, time_dimension
+from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, Vector
 from rnnspec.to_onnx.rows import Rows, rows_of
 from rnnspec.to_onnx.search import beam, greedy
 from rnnspec.to_onnx.search.loop import ANSWER, SearchResult, Task, limits_of
@@ -40,12 +40,7 @@ def lower_text(low: Lowering, node: nodes.TextOutput) -> Vector:
     found = searched(low, node, decoder)
     answer_text(low, node, found, "log-probability of the answer, end mark included")
     if low.attention:
-        first, *others = first_sequences(low.plan)
-        of = f" that {of_axis(first).removeprefix('_')!r} reads" if others else ""
-        doc = f"weights of the steps of the input{of} at each step of the answer"
-        weights, name = _weights(low, node, decoder, found), answer_name(low.plan, node)
-        time = time_dimension(first)
-        output(low, weights, f"{name}.attention", FLOAT, [BATCH, ANSWER, time], doc)
+        _answer_attention(low, node, found)
     return Vector(found.log_probs)
 
 
@@ -467,20 +462,42 @@ def _beside_prompt(
     return prompt, first
 
 
+def _answer_attention(low: Lowering, node: nodes.TextOutput, found: SearchResult) -> None:
+    """`<name>.attention` `[B, U, T]`, of several sources one of each by its name."""
+    emit, start = low.emit, low.emit.integers(0)
+    sources, name = attended_names(low.plan, node), answer_name(low.plan, node)
+    assert sources and found.weights, f"{node.name} has no attention"
+    for attend, source, suffix in zip(
+        attended(low.plan, node), sources, attention_suffixes(low.plan, node), strict=True
+    ):
+        weights = found.weights
+        if source:
+            own = emit.extent(low.steps(attend.memory).name, 0, f"{node.name}{suffix}.steps")
+            end = emit.op("Add", [start, own], f"{node.name}{suffix}.end")
+            weights = emit.slice(weights, start, end, 2, f"{node.name}{suffix}.own")
+            start = end
+        of = f" that {source!r} reads" if source else ""
+        doc = f"weights of the steps of the input{of} at each step of the answer"
+        time = low.steps(attend.memory).lengths.time_dimension
+        told = _weights(low, node, attend, weights, found, f"{node.name}{suffix}")
+        output(low, told, f"{name}{suffix}", FLOAT, [BATCH, ANSWER, time], doc)
+
+
 def _weights(
-    low: Lowering, node: nodes.TextOutput, decoder: nodes.Decoder, found: SearchResult
+    low: Lowering,
+    node: nodes.TextOutput,
+    attend: nodes.Attend,
+    weights: str,
+    found: SearchResult,
+    name: str,
 ) -> str:
     """The weights, 0 past the answer and the row's length; as many steps as came in."""
-    emit, name = low.emit, f"{node.name}.attention"
-    attends = [each for each in decoder.body if isinstance(each, nodes.Attend)]
-    assert attends and found.weights, f"{decoder.name} has no attention"
-    lengths = low.steps(attends[0].memory).lengths
-    numbers = found.numbers
+    emit, lengths, numbers = low.emit, low.steps(attend.memory).lengths, found.numbers
     if node.search.n_best > 1:
         numbers = emit.op("Gather", [numbers, emit.integer(0)], f"{name}.best", axis=1)
-    own = emit.transpose(lengths.mask(), [1, 2, 0], f"{name}.own")
+    own = emit.transpose(lengths.mask(), [1, 2, 0], f"{name}.own_steps")
     real = emit.op("Greater", [numbers, emit.integer(END_ID)], f"{name}.real")
     column = emit.unsqueeze(real, 2, f"{name}.column")
     both = emit.op("And", [own, column], f"{name}.both")
-    weights = emit.op("Where", [both, found.weights, emit.number(0.0)], f"{name}.told")
+    weights = emit.op("Where", [both, weights, emit.number(0.0)], f"{name}.told")
     return emit.slice(weights, 0, lengths.time(), 2, f"{name}.in_time")

@@ -29,7 +29,8 @@ States = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Step:
-    """Logits `[R, size]`, the states after the step and attention's weights `[R, T]`, if any."""
+    """Logits `[R, size]`, the states after the step and attention's weights `[R, T]`, if any: of
+    several sources side by side, T is the sum of their steps."""
 
     logits: Tensor
     states: States
@@ -166,8 +167,9 @@ class Body:
         run.values |= ahead
         self._nodes(self.node.body, run)
         logits = sequence(run.values[self.node.scores]).values[0]
-        weights = next(iter(run.weights.values()), None)
-        return Step(logits, run.states, None if weights is None else weights.flatten(0, 1))
+        every = [weights.flatten(0, 1) for weights in run.weights.values()]
+        weights = torch.cat(every, dim=-1) if len(every) > 1 else next(iter(every), None)
+        return Step(logits, run.states, weights)
 
     def after(self, reads: Reads, read: Tensor, counts: Tensor, states: States) -> States:
         """The states of rows that have read their first `counts` `[B]` of the numbers `[P, B]`."""

@@ -403,6 +403,11 @@ class Model(nn.Module):
         body, lengths = self.bodies[out.source], self._steps(inputs)
         prompt = sequence(values[out.prompt]) if out.prompt else None
         found = searched(body, body.reads(values, rows_of(inputs)), out, lengths, prompt, seeds)
+        memories = [sequence(values[memory]) for memory in body.attends.values()]
+        if found.attention is not None and len(memories) > 1:
+            steps = [len(memory.values) for memory in memories]
+            first, *others = found.attention.split(steps, dim=-1)
+            found = replace(found, attention=first, more_attention=tuple(others))
         reverse = isinstance(out, nodes.TextOutput) and out.reverse
         return found.in_order_of_text() if reverse else found
 

@@ -24,11 +24,11 @@ from rnnspec.objective.settings import OutputLoss
 from rnnspec.plan import Plan
 from rnnspec.plan.copies import copied_columns, named
 from rnnspec.plan.facts import ColumnFacts
-from rnnspec.plan.names import END, first_sequences, names_of
+from rnnspec.plan.names import END, attended, attended_names, first_sequences, names_of
 from rnnspec.plan.nodes import (
+    STEPS,
     AlignedOutput,
     AnySearch,
-    Attend,
     Beam,
     BestPath,
     CtcOutput,
@@ -36,6 +36,7 @@ from rnnspec.plan.nodes import (
     PrefixBeam,
     Sample,
     TextOutput,
+    TokensInput,
     TransducerBeam,
     TransducerGreedy,
     TransducerOutput,
@@ -137,12 +138,6 @@ class TextScores:
 # ---------------------------------------------------------------- examples
 
 
-def _steps_of_memory(plan: Plan, steps: int) -> int:
-    """How many steps, or places, attention reads in a row of so many steps of the input."""
-    memory = next(node.memory for node in plan.every_node() if isinstance(node, Attend))
-    return int(steps_at(plan, memory, np.array(steps)))
-
-
 class TextExamples:
     """Mistakes that the model was surest of, other mistakes and right answers drawn at random, and
     attention maps. Beside them BLEU and chrF, and all metrics of the texts written greedily where
@@ -157,7 +152,8 @@ class TextExamples:
         self.sure: Kept[Mistake] = Kept(SPARE * WRONG)
         self.wrong: Drawn[Mistake] = Drawn(SPARE * WRONG)
         self.right: Drawn[report.Example] = Drawn(RIGHT)
-        self.maps: Drawn[report.AttentionMap] = Drawn(MAPS)
+        self.maps: Drawn[tuple[report.AttentionMap, ...]] = Drawn(MAPS)
+        self.sources = attended_names(model.plan, node)
         self.bests: Drawn[str] = Drawn(BESTS)
         self.along = None
         if isinstance(node, AlignedOutput) and (axis := axis_of(model.plan, node)):
@@ -185,7 +181,8 @@ class TextExamples:
                 self.wrong.offer(mistake)
                 self.sure.offer(score / (len(answer) + 1), mistake)
             if texts.attention is not None:
-                short = max(texts.attention.shape[2], len(answer)) <= LONG
+                steps = max(each.shape[2] for each in texts.of_sources)
+                short = max(steps, len(answer)) <= LONG
                 attention = partial(self._attention, measured, texts, row, tokens)
                 self.maps.offer(attention, rank=int(short and bool(answer)))
             if texts.numbers.shape[1] > 1:
@@ -216,10 +213,12 @@ class TextExamples:
         if self.along is not None:
             found += self.along.sections()
         if maps := self.maps.values():
-            several = len(first_sequences(self.model.plan)) > 1
-            of = " that the first encoder reads" if several else " of the input"
-            text = f"How much each step{of} weighed when each token was written."
-            found.append(report.Attention("Attention", maps, text))
+            for source, of_source in zip(self.sources, zip(*maps, strict=True), strict=True):
+                of, title = (f" that {source!r} reads", f"Attention to {source}")
+                if not source:
+                    of, title = " of the input", "Attention"
+                text = f"How much each step{of} weighed when each token was written."
+                found.append(report.Attention(title, of_source, text))
         if bests := self.bests.values():
             title = "All answers to a few rows, with ln p"
             found.append(report.Note(title, "\n\n".join(bests), fixed=True))
@@ -260,17 +259,23 @@ class TextExamples:
 
     def _attention(
         self, measured: MeasuredBatch, texts: Texts, row: int, answer: Tokens
-    ) -> report.AttentionMap:
-        assert texts.attention is not None
-        weights, names = texts.attention[row], self.rows.steps(measured.batch, row)
-        count = _steps_of_memory(self.model.plan, len(names))
-        if len(weights) > len(answer) and weights[len(answer)].any():
-            answer = (*answer, END)  # the end was reached, and has weights of its own
-        shown = weights[: len(answer), :count].tolist()
-        if count != len(names) or not self.rows.named_source():
-            names = ()
+    ) -> tuple[report.AttentionMap, ...]:
+        """A map of each source."""
+        plan, firsts = self.model.plan, first_sequences(self.model.plan)
+        found: list[report.AttentionMap] = []
         place = self.rows.place(measured.rows, row)
-        return report.AttentionMap(names, answer, tuple(map(tuple, shown)), place)
+        if any(len(w[row]) > len(answer) and w[row][len(answer)].any() for w in texts.of_sources):
+            answer = (*answer, END)  # the end was reached, and has weights of its own
+        nodes = attended(plan, self.node)
+        for source, attend, weights in zip(self.sources, nodes, texts.of_sources, strict=True):
+            axis = f"{STEPS}.{source}" if source else next(iter(firsts))
+            names = self.rows.steps(measured.batch, row, axis)
+            count = int(steps_at(plan, attend.memory, np.array(len(names))))
+            shown = weights[row][: len(answer), :count].tolist()
+            if count != len(names) or not isinstance(firsts[axis], TokensInput):
+                names = ()
+            found.append(report.AttentionMap(names, answer, tuple(map(tuple, shown)), place))
+        return tuple(found)
 
     def _n_best(self, measured: MeasuredBatch, texts: Texts, row: int) -> str:
         place = self.rows.place(measured.rows, row)

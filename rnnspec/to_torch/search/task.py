@@ -21,7 +21,8 @@ class Texts:
     vocabulary on; `lengths` `[B, N]` without the end mark; `scores` `[B, N]`, the log-probability
     (natural logarithm) of all tokens and of the end mark where it was reached. A missing answer has
     no tokens and -inf. `attention` `[B, U, T]`, the weights behind each token of the best answer, 0
-    past its end, or None. `alignment` `[B, U, 2]`, the first and the last step of each token of the
+    past its end, or None; of several sources of the first, `more_attention` those of the others.
+    `alignment` `[B, U, 2]`, the first and the last step of each token of the
     best answer, -1 past its end, or None.
     """
 
@@ -30,6 +31,12 @@ class Texts:
     scores: Tensor
     attention: Tensor | None = None
     alignment: Tensor | None = None
+    more_attention: tuple[Tensor, ...] = ()
+
+    @property
+    def of_sources(self) -> tuple[Tensor, ...]:
+        """The weights of each source."""
+        return () if self.attention is None else (self.attention, *self.more_attention)
 
     def in_order_of_text(self) -> Texts:
         """Of texts that were written from their ends: the token written last first."""
