@@ -3,7 +3,6 @@ so that both stand here: no two modules import each other."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -14,12 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
+from rnnspec.api.given import as_set, given
 from rnnspec.errors import DataError, SpecError
-from rnnspec.source.emit import to_yaml
-from rnnspec.source.overrides import NAME
-from rnnspec.source.problems import Problem, Span
-from rnnspec.source.text import Source, read_source
-from rnnspec.source.yaml12 import compose
+from rnnspec.source.text import read_source
 from rnnspec.spec.data_files import missing_files
 from rnnspec.spec.load import LoadedSpec, load_source, resolved_yaml
 
@@ -35,66 +31,11 @@ if TYPE_CHECKING:
     from rnnspec.store.folder import BuildFolder, Trained, Which
 
 Path_ = str | os.PathLike[str]
-TEXT = "spec"
-"""The name, in messages, of a spec that is no file."""
-LATER = "rows.jsonl"
-"""Stands for the training rows of a spec that names none, until they are given."""
 
 
 def load(spec: Path_ | Mapping[str, Any], set: Mapping[str, Any] | None = None) -> Spec:
     """The checked spec: see `rnnspec.load`."""
-    if isinstance(spec, Mapping):
-        source, path = Source.of(to_yaml(_plain(spec, TEXT)), TEXT), Path(f"{TEXT}.yaml")
-    elif isinstance(spec, str) and "\n" in spec:
-        source, path = Source.of(spec, TEXT), Path(f"{TEXT}.yaml")
-    else:
-        path = Path(spec)
-        source = read_source(path, str(path))
-    values = _plain({} if set is None else set, "set")
-    overrides = [f"{key}={json.dumps(value)}" for key, value in values.items()]
-    names_data = _names_data(source) or any(each.startswith("data.train=") for each in overrides)
-    if not names_data:
-        overrides.insert(0, f"data.train={LATER}")
-    try:
-        return Spec(load_source(source, path, overrides), overrides, names_data)
-    except SpecError as error:
-        raise _as_set(error) from None
-
-
-def _plain(value: Any, file: str, path: str = "") -> Any:
-    """`value` in the types that YAML has: paths as texts, scalars of NumPy as Python has them.
-    Raises SpecError, with the path of the key, for anything else."""
-    if not path and not isinstance(value, Mapping):
-        raise _no_value(value, file, path, "write a mapping, as {'train.epochs': 3}")
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if hasattr(value, "item") and getattr(value, "shape", None) == ():
-        value = value.item()
-    if isinstance(value, Mapping):
-        inside = f"{path}." if path else ""
-        return {str(k): _plain(each, file, f"{inside}{k}") for k, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each, file, f"{path}[{at}]") for at, each in enumerate(value)]
-    if isinstance(value, str | int | float | None):
-        return value
-    raise _no_value(value, file, path, "write a text, a number, true, false, a list or a mapping")
-
-
-def _no_value(value: object, file: str, path: str, hint: str) -> SpecError:
-    message = f"a value of the type {type(value).__name__}, which no spec holds"
-    return SpecError([Problem(file, Span(1, 1), path, message, hint)])
-
-
-def _names_data(source: Source) -> bool:
-    """False where `data:` is there and `train:` is not in it."""
-    document, _ = compose(source)
-    data = document.data.get("data") if document and isinstance(document.data, dict) else None
-    return not isinstance(data, dict) or "train" in data
-
-
-def _as_set(error: SpecError) -> SpecError:
-    """Problems of overrides, as a caller in Python calls them."""
-    return SpecError([replace(p, file="set" if p.file == NAME else p.file) for p in error.problems])
+    return Spec(*given(spec, set))
 
 
 class Spec:
@@ -218,7 +159,7 @@ class Spec:
                 self._loaded, self._overrides, {} if data is None else data, folder
             )
         except SpecError as error:
-            raise _as_set(error) from None
+            raise as_set(error) from None
         if data is None or "train" not in data:
             self._needs_data()
         return loaded, names
