@@ -64,34 +64,35 @@ class _GRU(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         length, rows, _ = steps.shape
         units = before.shape[1]
-        gates = torch.addmm(b, steps.reshape(length * rows, -1), w.t()).view(length, rows, -1)
-        products = torch.empty_like(gates).copy_(c)
+        flat, two = steps.reshape(length * rows, -1), 2 * units
+        # Holds r, z and m: the product with U is added to what is known before it, in one call.
+        gates = steps.new_empty(length, rows, 3 * units)
+        known = gates.view(length * rows, -1)
+        torch.addmm(b[:two] + c[:two], flat, w[:two].t(), out=known[:, :two])
+        known[:, two:] = c[two:]
+        candidates = torch.addmm(b[two:], flat, w[two:].t()).view(length, rows, -1)
         states = steps.new_empty(length + 1, rows, units)
         states[0] = before
         transposed = u.t().contiguous()
-        uh_rz, uh_m = products.split([2 * units, units], dim=-1)
-        rz, n = gates.split([2 * units, units], dim=-1)
-        r, z = rz.split(units, dim=-1)
-        each = (products, uh_rz, uh_m, rz, r, z, n, states[:-1], states[1:])
-        for product, to_rz, m, rz_, r_, z_, n_, h, after in zip(
-            *(value.unbind(0) for value in each), strict=True
-        ):
-            product.addmm_(h, transposed)
-            rz_.add_(to_rz).sigmoid_()
-            n_.addcmul_(r_, m).tanh_()
-            torch.lerp(n_, h, z_, out=after)
-        ctx.save_for_backward(steps, w, u, states, gates, uh_m)
+        rz, m = gates.split([two, units], dim=-1)
+        each = (gates, rz, *rz.split(units, dim=-1), m, candidates, states[:-1], states[1:])
+        for gate, rz_, r, z, m_, n, h, after in zip(*(v.unbind(0) for v in each), strict=True):
+            gate.addmm_(h, transposed)
+            rz_.sigmoid_()
+            n.addcmul_(r, m_).tanh_()
+            torch.lerp(n, h, z, out=after)
+        ctx.save_for_backward(steps, w, u, states, gates, candidates)
         ctx.set_materialize_grads(False)
         return states[1:], states[-1].clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor | None, last: Tensor | None) -> tuple[Any, ...]:
-        steps, w, u, states, gates, m = ctx.saved_tensors
+        steps, w, u, states, gates, n = ctx.saved_tensors
         length, rows, units = states.shape[0] - 1, states.shape[1], states.shape[2]
         if gradient is None:
             gradient = states.new_zeros(()).expand(length, rows, units)
-        r, z, n = gates.split(units, dim=-1)
+        r, z, m = gates.split(units, dim=-1)
         a, factors = _factors(states[:-1], r, z, n, m)
         grads = torch.empty_like(gates)  # of the products with U
         grad_states = _back(gradient, last, z, factors, grads, u)
