@@ -73,4 +73,9 @@ def _digest(arrays: Mapping[str, NDArray[np.generic]], about: Mapping[str, str])
     """The digest of arrays, with their names, types and shapes, and of what is said of them."""
     named = {name: (value.dtype.str, value.shape) for name, value in arrays.items()}
     head = json.dumps([sorted(named.items()), sorted(about.items())]).encode()
-    return digest(head, *(arrays[name].tobytes() for name in sorted(arrays)))
+    return digest(head, *(_bytes(arrays[name]) for name in sorted(arrays)))
+
+
+def _bytes(array: NDArray[np.generic]) -> memoryview:
+    """The bytes of an array in its own memory, without a copy."""
+    return array.reshape(-1).view(np.uint8).data

@@ -93,7 +93,8 @@ def probe(feed: Feed, seed: int, epoch: int) -> MicroBatch:
     if not isinstance(feed, RowFeed):
         return next(feed.micro_batches(epoch, 0))
     draw = np.random.RandomState([seed, epoch, 1])
-    rows = np.unique(draw.randint(0, feed.data.rows, DRAWN)).astype(np.int64)
+    # Not np.unique, whose first call imports numpy.ma: longer than a step of a small model.
+    rows = np.array(sorted(set(draw.randint(0, feed.data.rows, DRAWN).tolist())), np.int64)
     lengths = feed.data.lengths(rows)
     longest = rows[np.argsort(lengths, kind="stable")]
     if isinstance(feed.batch, Budget):
