@@ -11,10 +11,20 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from rnnspec.data.columns.texts import word_numbers
-from rnnspec.data.decode import WHITE_SPACE, fold
 from rnnspec.data.pictures import in_place, in_steps
 from rnnspec.export.probe_texts import TextDraw
+from rnnspec.export.probe_tokens import (
+    FOREIGN,
+    GAPS,
+    UNKNOWN_SHARE,
+    drawn_row,
+    looked_up,
+    numbers_of_bytes,
+    text_of_bytes,
+    unknown,
+    unknowns,
+    written,
+)
 from rnnspec.plan import ClassFacts, Facts, NumericFacts, Plan, TextFacts, nodes
 from rnnspec.plan.copies import source_numbers
 from rnnspec.plan.facts import UNKNOWN_ID
@@ -33,20 +43,12 @@ Lengths = NDArray[np.int64]
 ModuleInput = tuple[NDArray[Any], Lengths]
 """Values and lengths, as the trained module takes them."""
 Batch = dict[str, ModuleInput]
-UNKNOWN_SHARE = 0.1
-"""Share of tokens and labels that stand in no vocabulary."""
-COPIED_SHARE, FOREIGN = 0.4, 3
-"""The share of tokens that no vocabulary has, where they may be copied, and how many there are."""
 LONG_SHARE = 0.25
 """Share of nested rows of which one step is as long as any training row had."""
 MISSING_SHARE = 0.2
 """Share of numbers that are missing, where they may be."""
-GAPS = (*WHITE_SPACE, *" " * len(WHITE_SPACE))
-"""What stands between words: half of it U+0020, the rest any white space there is."""
 TIMES = (-1_500_000_000, 4_000_000_000)
 """Seconds since 1970, from 1922 to 2096."""
-BYTES = ("a", "\n", "é", "字", "\uffff", "😀", "\U0010fffd")
-"""Characters of one to four bytes."""
 
 
 NumericInput = nodes.FramesInput | nodes.VectorInput | nodes.SeriesInput | nodes.FutureInput
@@ -101,7 +103,7 @@ def _draw_texts(node: nodes.TokensInput, draw: Draw) -> Drawn:
     assert isinstance(known, TextFacts)
     copied = draw.copied.get(node.column)
     if copied is not None:
-        foreign = [*_unknown(known.vocabulary.entries, FOREIGN), *copied.banned]
+        foreign = [*unknowns(known.vocabulary.entries, FOREIGN), *copied.banned]
         alone = [t for t in foreign if node.kind == "tokens" or _is_one(node, t)]
         return _draw_tokens(node, known, draw, alone)
     match node.kind:
@@ -109,8 +111,8 @@ def _draw_texts(node: nodes.TokensInput, draw: Draw) -> Drawn:
             numbers = [draw.generator.integers(1, node.size, length) for length in draw.lengths]
             return Drawn(numbers, numbers)
         case "bytes":
-            texts = [_of_bytes(length, draw.generator) for length in draw.lengths]
-            return Drawn(texts, [_bytes(text) for text in texts])
+            texts = [text_of_bytes(length, draw.generator) for length in draw.lengths]
+            return Drawn(texts, [numbers_of_bytes(text) for text in texts])
         case "words" | "chars" | "tokens":
             return _draw_tokens(node, known, draw)
         case _:
@@ -246,16 +248,6 @@ def _draw_pictures(node: nodes.ImageInput, draw: Draw) -> Drawn:
     return Drawn(found, found)
 
 
-def unknown(entries: Sequence[str]) -> str:
-    """A character, of a private plane, that is in no vocabulary of texts with a meaning."""
-    return _unknown(entries, 1)[0]
-
-
-def _unknown(entries: Sequence[str], count: int) -> list[str]:
-    """Several such characters."""
-    return list(islice((c for c in map(chr, range(0xF0000, 0xFFFFE)) if c not in entries), count))
-
-
 def _draw_tokens(
     node: nodes.TokensInput, known: TextFacts, draw: Draw, foreign: Sequence[str] = ()
 ) -> Drawn:
@@ -264,11 +256,11 @@ def _draw_tokens(
     entries, generator = known.vocabulary.entries, draw.generator
     if node.rule != PLAIN:
         return _draw_by_rule(node, known, draw, foreign)
-    rows = [_row(node, entries, length, generator, foreign) for length in draw.lengths]
-    numbers = [_looked_up(node, known, row) for row in rows]
+    rows = [drawn_row(node, entries, length, generator, foreign) for length in draw.lengths]
+    numbers = [looked_up(node, known, row) for row in rows]
     if node.kind == "tokens":
         return Drawn(rows, numbers)
-    return Drawn([_written(node, row, generator) for row in rows], numbers)
+    return Drawn([written(node, row, generator) for row in rows], numbers)
 
 
 def _draw_by_rule(
@@ -279,58 +271,12 @@ def _draw_by_rule(
     texts = TextDraw(
         node,
         generator,
-        token=lambda: _row(node, entries, 1, generator, foreign)[0],
+        token=lambda: drawn_row(node, entries, 1, generator, foreign)[0],
         gap=lambda: "".join(generator.choice(GAPS, generator.integers(1, 3))),
     )
     cells = [texts.row(length, entries) for length in draw.lengths]
     rows = [node.rule.tokens(node.kind, cell) for cell in cells]
-    return Drawn(cells, [_looked_up(node, known, row) for row in rows])
-
-
-def _looked_up(node: nodes.TokensInput, known: TextFacts, row: list[str]) -> Lengths:
-    found = word_numbers(known.vocabulary, node.fold_case, node.or_lower, row)
-    return np.array(found, np.int64)
-
-
-def _row(
-    node: nodes.TokensInput,
-    entries: Sequence[str],
-    length: int,
-    draw: Generator,
-    foreign: Sequence[str],
-) -> list[str]:
-    """Tokens, some of them unknown, some in upper case if case is folded."""
-    share = COPIED_SHARE if foreign else UNKNOWN_SHARE
-    unknowns, tokens = foreign or [unknown(entries)], list[str]()
-    for _ in range(length):
-        token = unknowns[int(draw.integers(len(unknowns))) if foreign else 0]
-        if entries and draw.random() >= share:
-            token = entries[int(draw.integers(len(entries)))]
-        if node.fold_case and draw.random() < 0.5 and fold(token.upper()) == token:
-            token = token.upper()
-        tokens.append(token)
-    return tokens
-
-
-def _written(node: nodes.TokensInput, tokens: Sequence[str], draw: Generator) -> str:
-    if node.kind == "chars":
-        return "".join(tokens)
-    gaps = ["".join(draw.choice(GAPS, draw.integers(1, 3))) for _ in tokens]
-    return "".join(token + gap for token, gap in zip(tokens, gaps, strict=True))
-
-
-def _of_bytes(length: int, draw: Generator) -> str:
-    """A text of so many bytes."""
-    text, left = "", length
-    while left:
-        fitting = [char for char in BYTES if len(char.encode()) <= left]
-        text += fitting[draw.integers(len(fitting))]
-        left = length - len(text.encode())
-    return text
-
-
-def _bytes(text: str) -> NDArray[np.int64]:
-    return np.frombuffer(text.encode(), np.uint8).astype(np.int64) + UNKNOWN_ID + 1
+    return Drawn(cells, [looked_up(node, known, row) for row in rows])
 
 
 @dataclass(frozen=True, slots=True)
