@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from rnnspec.data import Reading, encode, survey
-from rnnspec.errors import ExportError
+from rnnspec.errors import DataError, ExportError
 from rnnspec.export import export_onnx
 from rnnspec.plan import NumericFacts, resolve
 from rnnspec.plan.stream import stream_of
@@ -115,6 +115,20 @@ def check_ahead(
     for at, (of, lag) in enumerate(zip(expected, lags, strict=True)):
         again = of if known else np.resize(of[:lag], HORIZON)
         np.testing.assert_allclose(found[:, at], again, atol=1e-5)
+
+
+def test_a_lag_before_the_first_step_of_every_series_is_refused(tmp_path: Path) -> None:
+    """The longest series has 30 steps, 0 to 29: a lag of 29 is known at the last one alone."""
+    file = write(TABLE, tmp_path / "rows.csv")
+    for lag in (29, 30):
+        told = spec_of().model_dump(mode="json", exclude_unset=True)
+        told["data"]["input"][1]["lags"] = [3, lag]
+        spec = Spec.model_validate(told)
+        if lag < 30:
+            survey(spec, file)
+            continue
+        with pytest.raises(DataError, match=r"the lag 30 of 'price' is never known: no series has"):
+            survey(spec, file)
 
 
 def test_a_file_reads_so_far_back_as_its_lags_and_no_further(quick: None, tmp_path: Path) -> None:

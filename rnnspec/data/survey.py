@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -163,6 +163,7 @@ def survey_series(
     if share:
         windows_of(table, series, "valid", share, bad)
     trained = _trained_places(table, series, share)
+    _check_lags(columns, trained, table, train)
     found: dict[str, ColumnFacts] = {}
     for each in columns:
         values = encoders[each.column].values(table).astype(np.float64, copy=False)
@@ -200,6 +201,23 @@ def _trained_places(table: Table, series: SeriesReading, share: float) -> NDArra
     for first, end in zip(table.offsets[:-1].tolist(), table.offsets[1:].tolist(), strict=True):
         kept[first + training_end(end - first, series, share) : end] = False
     return kept
+
+
+def _check_lags(
+    columns: Sequence[SeriesInput], trained: NDArray[np.bool_], table: Table, train: Shards
+) -> None:
+    """Raises DataError for a lag that is before the first step of every training series: it would
+    be missing at each step."""
+    bounds = zip(table.offsets[:-1].tolist(), table.offsets[1:].tolist(), strict=True)
+    longest = max(int(trained[first:end].sum()) for first, end in bounds)
+    for each in columns:
+        far = max(each.lags, default=0)
+        if far >= longest:
+            raise DataError(
+                f"{train}: the lag {far} of {each.column!r} is never known: no series has more than"
+                f" {longest} steps to train on; remove it from lags of the input, or name one below"
+                f" {longest}"
+            )
 
 
 def _trained_rows(table: Table, trained: NDArray[np.bool_]) -> NDArray[np.bool_]:
