@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import pyarrow as arrow
 import pytest
 from pyarrow import parquet
 
-from rnnspec.cli.bulk import Count
+from rnnspec.cli.bulk import COLLECT_AFTER, Count, few_collections
 from rnnspec.export import export_onnx
 from rnnspec.run import Model
 from tests.cli import right, rnnspec, wrong
@@ -281,3 +282,10 @@ def test_the_count_of_rows() -> None:
     count.read(0.5)
     assert list(count.of("abcd")) == ["a", "b", "c", "d"]
     assert count.text() == "4 rows, 2 rows/s"
+
+
+def test_cycles_are_looked_for_as_before_once_rows_are_answered() -> None:
+    before = gc.get_threshold()
+    with few_collections():
+        assert gc.get_threshold() == (COLLECT_AFTER, *before[1:])
+    assert gc.get_threshold() == before

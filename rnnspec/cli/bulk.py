@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,6 +23,21 @@ if TYPE_CHECKING:
 ALL = "all"
 """The value of --keep that stands for every column."""
 Row = TypeVar("Row")
+COLLECT_AFTER = 100_000
+"""New objects after which Python looks for cycles, of which rows have none. By default it looks
+after 700, and at all rows of two windows with every hundredth time: a tenth of what a row costs
+(`benchmarks/bulk.py`)."""
+
+
+@contextmanager
+def few_collections() -> Iterator[None]:
+    """Looks for cycles seldom, while rows by the million are answered."""
+    before = gc.get_threshold()
+    gc.set_threshold(COLLECT_AFTER, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 @dataclass(frozen=True, slots=True)

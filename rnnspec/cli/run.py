@@ -17,7 +17,7 @@ import typer
 from rnnspec.cli import answers, rows
 from rnnspec.cli import stream as chunks
 from rnnspec.cli.answers import OnError, Policy
-from rnnspec.cli.bulk import Bulk, Count, counting
+from rnnspec.cli.bulk import Bulk, Count, counting, few_collections
 from rnnspec.cli.errors import loading
 from rnnspec.cli.options import FormatOption, QueryOption, QuotingOption, examples
 from rnnspec.cli.rows import Asked
@@ -286,7 +286,7 @@ def _write(output: Path, columns: Columns, policy: Policy, pairs: Pairs) -> None
     from rnnspec.run.tables import answers_file
 
     stopped: DataError | None = None
-    with answers_file(output, columns) as add:
+    with answers_file(output, columns) as add, few_collections():
         try:
             for _, row, answer in policy.answers(pairs):
                 add(row.given, answer)
