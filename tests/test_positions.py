@@ -25,6 +25,8 @@ from rnnspec.plan import Plan, PositionFacts, resolve
 from rnnspec.plan.facts_file import read_facts, write_facts
 from rnnspec.plan.nodes import Pointer
 from rnnspec.reference import answers, raw_outputs
+from rnnspec.run.interface import OutputColumn
+from rnnspec.run.results import answers_of
 from rnnspec.run.session import Session
 from rnnspec.spec import Spec
 from rnnspec.to_onnx import to_onnx
@@ -188,6 +190,16 @@ def test_the_text_is_that_of_the_steps(kind: str, glue: str) -> None:
         wanted = ["" if nothing else text for text, nothing in zip(told, none, strict=True)]
         assert got[f"{column}.text"].tolist() == wanted, json.dumps(texts)
     assert got["span"][2].tolist() == [-1, -1] and got["no_position"][2] == -1
+
+
+@pytest.mark.parametrize("kind", ["position", "span"])
+def test_a_row_of_no_steps_alone_is_told(kind: str) -> None:
+    """Whose batch has no steps at all: it is certain that there is no position."""
+    column = OutputColumn("at", "position" if kind == "position" else "span", 1)
+    marks = () if kind == "position" else (2,)
+    results = {"at": np.full((1, *marks), -1), "at.probabilities": np.zeros((1, 0, *marks))}
+    (answer,) = answers_of(column, results, [0])
+    assert answer == {"at": -1 if kind == "position" else [-1, -1], "at.probability": 1.0}
 
 
 # ---------------------------------------------------------------- pointers

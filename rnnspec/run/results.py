@@ -237,7 +237,8 @@ def _position(output: OutputColumn, results: Results, steps: Sequence[int]) -> I
     column, shares = output.column, results[f"{output.answer}.probabilities"]
     places = results[output.answer]
     for row, told in enumerate(places.tolist()):
-        of_row = shares[row].reshape(shares.shape[1], -1).astype(np.float64)
+        of_row = shares[row].astype(np.float64)
+        of_row = of_row if of_row.ndim > 1 else of_row[:, np.newaxis]  # also of no steps
         choices = np.atleast_1d(told)
         marks = np.arange(len(choices))
         none = 1 - of_row.sum(axis=0)
