@@ -48,9 +48,9 @@ def drawn_row(
 ) -> list[str]:
     """Tokens, some of them unknown, some in upper case if case is folded."""
     share = COPIED_SHARE if foreign else UNKNOWN_SHARE
-    unknowns, tokens = foreign or [unknown(entries)], list[str]()
+    lacking, tokens = foreign or [unknown(entries)], list[str]()
     for _ in range(length):
-        token = unknowns[int(draw.integers(len(unknowns))) if foreign else 0]
+        token = lacking[int(draw.integers(len(lacking))) if foreign else 0]
         if entries and draw.random() >= share:
             token = entries[int(draw.integers(len(entries)))]
         if node.fold_case and draw.random() < 0.5 and fold(token.upper()) == token:
