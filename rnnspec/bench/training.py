@@ -85,7 +85,7 @@ def _measured(
     seen = [batch for batch, _ in taken]
     forward, both = clock.parts(seen[: max(LEAST, len(seen) // 4)])
     step = sum(each for _, each in taken) / len(taken)
-    work = sum(sum(multiply_adds(trained.plan, _extents(trained.plan, b)).values()) for b in seen)
+    work = sum(sum(multiply_adds(trained.plan, extents_of(trained.plan, b)).values()) for b in seen)
     return Training(
         len(taken),
         sum(b.rows for b in seen) / len(seen),
@@ -195,7 +195,8 @@ def _timed(model: Model, now: Callable[[], float]) -> Iterator[dict[str, float]]
             delattr(part, method)
 
 
-def _extents(plan: Plan, batch: MicroBatch) -> Extents:
+def extents_of(plan: Plan, batch: MicroBatch) -> Extents:
+    """The padded sizes of a batch."""
     firsts = first_sequences(plan)
     own = {axis: _steps(batch.batch, first.key) for axis, first in firsts.items()}
     steps = next(iter(own.values()), 1)

@@ -1,0 +1,93 @@
+"""Where a training step of the encoder-decoder of joeynmt.py goes, by torch's operators.
+
+Prints the CPU time of a step, the share of the peak of a product of matrices that it reaches, and
+the share of the time of each kind of operator, by torch's profiler. One thread, 20 batches of 64.
+
+  python benchmarks/seq2seq_step.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from itertools import islice
+from pathlib import Path
+
+import torch
+from joeynmt import Settings, tool_spec, words, write_pairs
+from torch.profiler import ProfilerActivity, profile
+
+from rnnspec.bench.clock import peak
+from rnnspec.bench.training import extents_of
+from rnnspec.bench.work import multiply_adds
+from rnnspec.objective.settings import loss_settings_of
+from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Silent
+from rnnspec.store.folder import CACHE, read_build
+from rnnspec.to_torch import Model
+from rnnspec.train.build import build, datasets
+from rnnspec.train.feed import feed_of
+from rnnspec.train.step import TrainStep
+
+PRODUCTS = ("mm", "addmm", "addmm_", "bmm", "addmv", "addmv_", "mv")
+ROUNDS = 4
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--input-feeding", action="store_true")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results here")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        found = measured(Path(folder), Settings(1, 3e-3, 0, options.input_feeding))
+    for name, value in found.items():
+        print(f"{name:<24}{value:>10.3f}")
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def measured(folder: Path, settings: Settings) -> dict[str, float]:
+    """Milliseconds of a step, its share of the peak, and shares of its time by operator."""
+    write_pairs(folder, "train", words(1280, 0))
+    spec = folder / "reversal.yaml"
+    spec.write_text(json.dumps(tool_spec(settings)), encoding="utf-8")
+    loaded = load_spec(spec)
+    trained = read_build(build(loaded, folder / "builds", Silent(), train=False).folder)
+    data, _ = datasets(loaded, trained.plan, trained.facts, folder / "builds" / CACHE)
+    model, train = Model(trained.plan), trained.spec.train
+    model.start(trained.facts, 0)
+    losses = loss_settings_of(trained.spec, trained.facts)
+    made = TrainStep(model, train, loss_settings=losses)
+    batches = list(islice(feed_of(data, train).micro_batches(0, 0), 20))
+
+    def steps() -> float:
+        began = time.process_time()
+        for number, batch in enumerate(batches):
+            made.step([batch], number=number)
+        return (time.process_time() - began) / len(batches)
+
+    steps()
+    best, most = min((steps(), -peak(1, 0.1)) for _ in range(ROUNDS))
+    counts = [multiply_adds(trained.plan, extents_of(trained.plan, batch)) for batch in batches]
+    work = 3 * sum(sum(each.values()) for each in counts) / len(batches)
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        steps()
+    return {"ms a step": 1e3 * best, "share of the peak": work / best / -most} | shares(seen)
+
+
+def shares(seen: profile) -> dict[str, float]:
+    """Shares of the time by operator, largest first, and of all products together."""
+    own = {e.key.removeprefix("aten::"): float(e.self_cpu_time_total) for e in seen.key_averages()}
+    total = sum(own.values())
+    found = {"products": sum(own.get(name, 0.0) for name in PRODUCTS) / total}
+    others = sorted((n for n in own if n not in PRODUCTS), key=lambda name: -own[name])
+    return found | {name: own[name] / total for name in others[:12]}
+
+
+if __name__ == "__main__":
+    main()
