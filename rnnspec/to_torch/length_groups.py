@@ -1,5 +1,5 @@
-"""Sequences inside steps, in groups of like lengths: one long sequence would pad all of a batch to
-its length, which multiplies time and memory."""
+"""Sequences inside steps, of tokens or of the characters of a token, in groups of like lengths: one
+long sequence would pad all of a batch to its length, which multiplies time and memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_SHARE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """The nodes that read the sequences of an `Unnest`, and that whose vectors of these sequences,
+    """The nodes that read the sequences of an `Unnest` or of `CharactersInput`, and that whose vectors of these sequences,
     `last`, are all that others read."""
 
     nodes: tuple[nodes.Node, ...]
@@ -28,12 +28,13 @@ class Inside:
 
 
 def insides(plan: Plan, whole: Iterable[str]) -> dict[str, Inside]:
-    """By each `Unnest` of tokens what reads it, where none of it is a node of `whole`, whose values
+    """By each `Unnest` of tokens, and `CharactersInput`, what reads it, where none of it is a node of `whole`, whose values
     others need for all sequences at once."""
     found = {}
     shapes, needed = nodes.shapes(plan), frozenset(whole)
     for node in plan.nodes:
-        if isinstance(node, nodes.Unnest) and len(shapes[node.name]) == 2:
+        begins = isinstance(node, nodes.Unnest | nodes.CharactersInput)
+        if begins and len(shapes[node.name]) == 2:
             inside = _readers(plan, node.name)
             (last,) = {
                 each.source
