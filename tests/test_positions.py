@@ -145,7 +145,8 @@ def test_cells_of_every_form(tmp_path: Path) -> None:
         ("position", 3, "column 'at' is step 3, counted from 0, and the row has 3 steps"),
         ("position", None, "column 'at' is null, expected the number of a step, from 0; set"),
         ("position", 1.5, "column 'at' is the number 1.5, expected the number of a step"),
-        ("position", -1, "column 'at' is -1, and steps are counted from 0; null says that"),
+        ("position", -1, "column 'at' is -1, and steps are counted from 0; with 'none: true' in"),
+        ("position", 10**30, "column 'at' is 1e+30, counted from 0, and no row has so many steps"),
         ("span", [0, 3], "column 'at' is step 3, counted from 0, and the row has 3 steps"),
         ("span", [2, 1], "column 'at' begins at step 2 and ends before it, at step 1"),
         ("span", [1], "column 'at' is a list of 1, expected the first and the last step"),
@@ -262,6 +263,8 @@ def test_places_of_lists_by_hand() -> None:
     ("cell", "expected"),
     [
         ([0, 3], "column 'at' is step 3, counted from 0, and the row has 3 steps"),
+        ([0, -1], "column 'at' entry 2 is -1, and steps are counted from 0; an empty list says"),
+        ([2**64], "column 'at' entry 1 is 1.84467440737e+19, counted from 0, and no row has so"),
         ([1, 1], "column 'at' has step 1 twice, and the spec says 'once: true'"),
         ("01", "column 'at' is the text '01', expected a list of the numbers of steps"),
     ],

@@ -20,16 +20,16 @@ MOST_SHARE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """The nodes that read the sequences of an `Unnest` or of `CharactersInput`, and that whose vectors of these sequences,
-    `last`, are all that others read."""
+    """The nodes that read the sequences of an `Unnest` or of `CharactersInput`, and that whose
+    vectors of these sequences, `last`, are all that others read."""
 
     nodes: tuple[nodes.Node, ...]
     last: str
 
 
 def insides(plan: Plan, whole: Iterable[str]) -> dict[str, Inside]:
-    """By each `Unnest` of tokens, and `CharactersInput`, what reads it, where none of it is a node of `whole`, whose values
-    others need for all sequences at once."""
+    """By each `Unnest` of tokens, and `CharactersInput`, what reads it, where none of it is a node
+    of `whole`, whose values others need for all sequences at once."""
     found = {}
     shapes, needed = nodes.shapes(plan), frozenset(whole)
     for node in plan.nodes:

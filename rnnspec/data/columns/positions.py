@@ -24,26 +24,33 @@ from rnnspec.plan.nodes import FIRST_STEP, PointerOutput, PositionOutput
 T = TypeVar("T")
 NONE = 0
 """The choice of no step."""
+MOST = 2**53
+"""A number from which on there is no step: those of any row are below."""
+NO_STEP = "with 'none: true' in the output, null in the whole cell says that there is none"
+NO_STEPS = "an empty list says that there are none"
+"""How a cell says so, of outputs that answer one step or span, and of lists."""
 
 
 def position(cell: object, textual: bool = False) -> int:
     """The number of a step, from 0. Raises DataError."""
     found: object = decode.real(cell, textual) if textual else cell
-    return _step(found, "the number of a step, from 0")
+    return _step(found, "the number of a step, from 0", NO_STEP)
 
 
-def positions(cell: object, textual: bool = False) -> list[int]:
-    """The numbers of several steps, from 0. Raises DataError."""
+def positions(cell: object, textual: bool = False, no_step: str = NO_STEPS) -> list[int]:
+    """The numbers of several steps, from 0. Raises DataError, of a number below 0 with how a cell
+    says that there is `no_step`."""
     expected = "a list of the numbers of steps, from 0"
     found = decode.json_list(cell, textual, expected)
     if textual:  # columns of numbers that data.table joins
         found = [decode.real(each, True) if isinstance(each, str) else each for each in found]
-    return [_step(value, expected, f"entry {at} ") for at, value in enumerate(found, start=1)]
+    each = enumerate(found, start=1)
+    return [_step(value, expected, no_step, f"entry {at} ") for at, value in each]
 
 
 def span(cell: object, textual: bool = False) -> list[int]:
     """The numbers of the first and the last step. Raises DataError."""
-    found = positions(cell, textual)
+    found = positions(cell, textual, NO_STEP)
     if len(found) != 2:
         raise DataError(f"is a list of {len(found)}, expected the first and the last step")
     if found[0] > found[1]:
@@ -51,15 +58,15 @@ def span(cell: object, textual: bool = False) -> list[int]:
     return found
 
 
-def _step(value: object, expected: str, place: str = "") -> int:
+def _step(value: object, expected: str, no_step: str, place: str = "") -> int:
     whole = isinstance(value, float) and value.is_integer()
     if isinstance(value, bool) or not (whole or isinstance(value, int)):
         raise decode.refused(value, expected, place)
     assert isinstance(value, int | float)
     if value < 0:
-        raise DataError(
-            f"{place}is {int(value)}, and steps are counted from 0; null says that there is none"
-        )
+        raise DataError(f"{place}is {value:.12g}, and steps are counted from 0; {no_step}")
+    if value >= MOST:
+        raise DataError(f"{place}is {value:.12g}, counted from 0, and no row has so many steps")
     return int(value)
 
 
