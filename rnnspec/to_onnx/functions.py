@@ -53,8 +53,8 @@ def _operator(kind: str, **attributes: Attribute) -> Lower:
 
 
 def _silu(emit: Emitter, arguments: Sequence[str], name: str, width: int) -> str:
-    (v,) = arguments
-    return emit.op("Mul", [v, emit.op("Sigmoid", [v], f"{name}.gate")], name)
+    (v,) = arguments  # a key of a delta rule is divided by its own length
+    return emit.op("Mul", [v, precise_sigmoid(emit, v, f"{name}.gate")], name)
 
 
 def _layer_norm(emit: Emitter, arguments: Sequence[str], name: str, width: int) -> str:
