@@ -30,7 +30,7 @@ PARTS = {
     "validation": (loop.Trainer, "validate"),
     "statistics": (loop, "gradient_statistics"),
     "checkpoint": (loop.Trainer, "save"),
-    "weights kept": (loop.Trainer, "_keep"),
+    "weights kept": (loop.Trainer, "_write_best"),
 }
 
 

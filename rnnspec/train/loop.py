@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from rnnspec import spec as language
 from rnnspec.data import Dataset
@@ -40,9 +42,9 @@ from rnnspec.train.trials import choose_packing, precision_for
 
 CHECKPOINT_SECONDS = 30.0
 """A checkpoint is written at the end of epochs and, within long ones, this often."""
-EPOCH_SECONDS = 1.0
+EPOCH_SECONDS = 2.0
 """At the end of shorter epochs, but the first, none is written until so much would be lost."""
-MEASURED_STEPS = 100
+MEASURED_STEPS = 200
 """The statistics of gradients are measured after epochs that come to another multiple of so many
 steps, after the first two, which a warning comes of, and after the last."""
 SETTLED = 1000
@@ -53,6 +55,17 @@ Record = dict[str, float | int | bool]
 
 class Diverged(BuildError):
     """A training whose loss, gradient or weights are no longer finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Weights after so many epochs."""
+
+    arrays: dict[str, NDArray[np.float32]]
+    epoch: int
+
+    def write(self, path: Path) -> None:
+        write_arrays(path, self.arrays, {"epoch": str(self.epoch)})
 
 
 class Trainer:
@@ -84,6 +97,7 @@ class Trainer:
         self.position = Position()
         self._saved_at = time.monotonic()
         self._unsaved = False
+        self._best: _Kept | None = None
 
     def resume(self) -> None:
         """Continue from the folder's checkpoint. Raises BuildError if it does not fit."""
@@ -94,11 +108,18 @@ class Trainer:
             self.folder.cut_metrics(self.position.lines)
 
     def save(self) -> None:
+        self._write_best()  # first: a checkpoint never names an epoch whose weights are not there
         checkpoint.save(self.folder.checkpoint, self.position, self.train_step, self.processes)
         self._saved_at, self._unsaved = time.monotonic(), False
 
     def run(self, interrupt: Interrupt) -> bool:
         """Train to the end; False if the interrupt came first, with a checkpoint written."""
+        try:
+            return self._run(interrupt)
+        finally:  # what stops training, numbers that are not finite say, leaves the best weights
+            self._write_best()
+
+    def _run(self, interrupt: Interrupt) -> bool:
         self.model.train()
         if self.position == Position():
             torch.manual_seed(self.settings.seed + self.processes.rank)
@@ -126,13 +147,22 @@ class Trainer:
     def keep_last(self) -> None:
         """Write the weights that training ended with, averaged as they were evaluated."""
         with averaged(self.train_step.average):
-            self._keep(self.folder.last, self.position.epoch)
+            self._kept(self.position.epoch).write(self.folder.last)
 
-    def _keep(self, path: Path, epoch: int) -> None:
-        """Write the weights after so many epochs under their canonical names, in float32."""
+    def _kept(self, epoch: int) -> _Kept:
+        """The weights after so many epochs under their canonical names, in float32."""
         arrays = self.model.canonical_arrays()
-        narrow = {name: value.astype(np.float32) for name, value in arrays.items()}
-        write_arrays(path, narrow, {"epoch": str(epoch)})
+        return _Kept(
+            {name: value.astype(np.float32, copy=False) for name, value in arrays.items()}, epoch
+        )
+
+    def _write_best(self) -> None:
+        """Write the best weights unless they are written. Between the checkpoints of short epochs
+        they are only in memory: training that is killed there goes on from the checkpoint before,
+        and comes to the same weights again."""
+        if self._best is not None:
+            self._best.write(self.folder.weights)
+            self._best = None
 
     def _stops_early(self) -> bool:
         stopping = self.settings.early_stopping
@@ -244,7 +274,7 @@ class Trainer:
             kept = self._is_best(record)
             record["best"] = kept and math.isfinite(at.best or 0.0)
             if kept and self.processes.first:
-                self._keep(self.folder.weights, at.epoch + 1)
+                self._best = self._kept(at.epoch + 1)
         self._update_plateau(record)
         if self.processes.first:
             self.folder.append_metrics(record)
