@@ -118,6 +118,8 @@ def text_feeds(
                 given = [[*cell, *[[]] * (steps - len(cell))] for cell in cells if cell is not None]
                 found |= inner_counts(node.column, given, levels)
                 deep = levels + (node.kind == "tokens")
+                if node.kind == "tokens":
+                    given = _as_long(given, deep)
                 found[node.column] = padded_nested(given, deep, past, object)
             case TokensInput(kind="tokens") | NestedInput(kind="words" | "chars"):
                 padded = [[*(cell or []), *[past] * (steps - len(cell or []))] for cell in cells]
@@ -137,6 +139,21 @@ def text_feeds(
     if name := lengths_name(plan, False):
         found[name] = np.array([len(_of_steps(row)) for row in rows], np.int64)
     return found
+
+
+def _as_long(given: Any, levels: int) -> Any:
+    """Lists of tokens, so many levels down, all as long as the longest: "" past their ends."""
+    found = list(given)
+    for _ in range(levels - 1):
+        found = [each for list_ in found for each in list_]
+    most = max(map(len, found), default=0)
+
+    def filled(value: Any, level: int) -> Any:
+        if level == 0:
+            return [*value, *[""] * (most - len(value))]
+        return [filled(each, level - 1) for each in value]
+
+    return filled(given, levels)
 
 
 def _of_steps(row: Row) -> Any:

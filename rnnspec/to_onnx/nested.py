@@ -47,8 +47,9 @@ def lower_nested(low: Lowering, node: NestedInput) -> PaddedSequence:
 
 def _where_there(low: Lowering, node: NestedInput, level: int, numbers: str, more: str) -> str:
     """Token ids `[B, T, …, E]` with those past the end of the sequences of a level as `NestedInput`
-    has them. The lengths come in, `[B, T, …]`; onnxruntime refuses those of another shape. `more`
-    says how much longer each axis was made."""
+    has them. The lengths come in, `[B, T, …]`; onnxruntime refuses those of another shape, and here
+    those that are negative or over the extent of their axis are. `more` says how much longer each
+    axis was made."""
     emit, inside = low.emit, node.levels - level
     *_, given = inner_lengths(node.column, level + 1)
     name = f"{node.name}.level_{level}"
@@ -56,18 +57,29 @@ def _where_there(low: Lowering, node: NestedInput, level: int, numbers: str, mor
     shape: list[Extent] = [BATCH, low.time_extent(node)]
     shape += [_inner(node, above) for above in range(1, level)]
     lengths = emit.input(given, INT64, shape, doc, reserved=True)
+    extent = emit.extent(numbers, 1 + level, f"{name}.extent")
+    lengths = _within(low, lengths, extent, emit.slice(more, level - 1, level, 0, f"{name}.one"))
     if level > 1:  # of an axis without extent the numbers have one more
         behind = emit.slice(more, 0, level - 1, 0, f"{name}.more")
         pads = emit.concat([emit.integers(*[0] * (level - 1)), behind], 0, f"{name}.pads")
         axes = emit.integers(*range(2, 1 + level))
         lengths = emit.op("Pad", [lengths, pads, "", axes], f"{name}.as_many")
-    extent = emit.extent(numbers, 1 + level, f"{name}.extent")
     at = counted(emit, extent, f"{name}.at")
     there = emit.op("Less", [at, emit.unsqueeze(lengths, -1, f"{name}.lengths")], f"{name}.there")
     for further in range(inside):
         there = emit.unsqueeze(there, -1, f"{name}.there_{further}")
     none = emit.integer(-inside)
     return emit.op("Where", [there, numbers, none], f"{name}.numbers")
+
+
+def _within(low: Lowering, lengths: str, extent: str, more: str) -> str:
+    """Lengths that are an error below 0 or over an axis's extent, which was made `more` longer:
+    they are looked up among those that there can be."""
+    emit, name = low.emit, f"{lengths}.within"
+    ends = emit.op("Sub", [emit.op("Add", [extent, emit.integers(1)], f"{name}.all"), more], name)
+    below = emit.op("Less", [lengths, emit.integer(0)], f"{name}.below")
+    at = emit.op("Where", [below, ends, lengths], f"{name}.at")
+    return emit.op("Gather", [counted(emit, ends, f"{name}.known"), at], f"{name}.lengths")
 
 
 def lower_unnest(low: Lowering, node: Unnest) -> PaddedSequence:
