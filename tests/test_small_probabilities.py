@@ -219,8 +219,9 @@ QUOTIENTS = {
     "log(sigmoid(W @ x) * sigmoid(b)) / 60": True,
     "sigmoid(W @ x) / (sigmoid(W @ x) + sigmoid(b - 40))": True,
     "tanh(sqrt(sigmoid(W @ x)) * 1000)": True,
-    "h / (1 + sigmoid(W @ x))": False,
-    "sigmoid(W @ x) * tanh(U @ h)": False,
+    "sigmoid(W @ x) * tanh(U @ h)": True,  # it reads no state
+    "h / (1 + sigmoid(U @ h + W @ x))": False,
+    "tanh(W @ x) * sigmoid(U @ h)": False,
 }
 
 

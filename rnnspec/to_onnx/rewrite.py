@@ -88,11 +88,15 @@ def with_interpolation(graph: Graph) -> Graph:
 def with_small_sigmoids(graph: Graph) -> Graph:
     """The graph in which every sigmoid has all its digits that a logarithm or a quotient is taken
     of, directly or by way of products, sums, extremes and states: onnxruntime's own has an error of
-    1e-7 however small it is."""
-    wanted = _magnitudes(graph)
+    1e-7 however small it is.
+
+    So has every sigmoid that reads no state, and is computed for all steps at once at little cost:
+    the `norm` of a layer divides what a gate multiplied by its deviation.
+    """
+    wanted, depends = _magnitudes(graph), graph.depends_on_state()
     builder, moved = Builder(), list[int]()
     for index, node in enumerate(graph.nodes):
-        small = index in wanted and node.op == "sigmoid"
+        small = node.op == "sigmoid" and (index in wanted or not depends[index])
         kept = replace(node, op=SMALL_SIGMOID) if small else node
         moved.append(builder.add(kept, tuple(moved[arg] for arg in node.args)))
     return _moved(graph, builder, moved)
