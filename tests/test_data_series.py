@@ -369,9 +369,14 @@ def test_series_that_are_too_short(tmp_path: Path) -> None:
     )
     file = file_of(tmp_path, [1.0, 2.0, 3.0, 4.0])
     assert trouble(forecast_spec(valid=0.25), file) == (
-        "FILE: a validation share of 0.25 takes no window of 2 steps to answer; set data.valid to "
-        "another share or to a file"
+        "FILE: a validation share of 0.25 takes no window of 2 steps to answer; any share needs a"
+        " series of 5 steps, and the longest has 4; set data.valid to a file or to null, or"
+        " data.output.horizon to 1"
     )
+    trained = forecast_spec(valid=0.25, horizon=1)  # what the cure says
+    assert encoded(trained, file, rows="valid", share=0.25)[1].rows == 1
+    file = file_of(tmp_path, [1.0, 2.0, 3.0, 4.0, 5.0])
+    assert encoded(forecast_spec(valid=0.5), file, rows="valid", share=0.5)[1].rows == 1
 
 
 def test_a_validation_file_has_every_window(tmp_path: Path) -> None:

@@ -203,11 +203,24 @@ def windows(
         found.append(np.concatenate([starts[None], ends[None], whole]))
     starts, ends, firsts, numbers = np.concatenate(found, axis=1)
     if not len(starts):
+        steps = "a step" if reading.horizon == 1 else f"{reading.horizon} steps"
         raise DataError(
-            f"{bad.file}: a validation share of {share:g} takes no window of {reading.horizon} "
-            "steps to answer; set data.valid to another share or to a file"
+            f"{bad.file}: a validation share of {share:g} takes no window of {steps} to answer;"
+            f" {_valid_cure(table, reading)}"
         )
     return Windows(starts, ends, firsts, numbers)
+
+
+def _valid_cure(table: Table, reading: SeriesReading) -> str:
+    """How validation gets a window. Beside its answer there must be one for training, and a step
+    that is read before (`training_end`): no share, of at most a half, is too large for that."""
+    longest, needed = int(np.diff(table.offsets).max()), 2 * reading.horizon + 1
+    lower = (longest - 1) // 2
+    horizon = f", or data.output.horizon to {lower}{' or less' * (lower > 1)}" if lower else ""
+    return (
+        f"any share needs a series of {needed} steps, and the longest has {longest}; set data.valid"
+        f" to a file or to null{horizon}"
+    )
 
 
 def whole_series(
@@ -226,9 +239,10 @@ def whole_series(
     ends = trained if part == "train" else end
     kept = ends > starts
     if not kept.any():
+        several = int((end - first).max()) > 1
         raise DataError(
             f"{bad.file}: a validation share of {share:g} takes no step of any series; "
-            "set data.valid to a larger share or to a file"
+            f"set data.valid to {'a larger share or to ' if several else ''}a file"
         )
     longest = int(np.argmax(ends - starts))
     steps = int((ends - starts)[longest])

@@ -44,7 +44,8 @@ from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision, device_of
 from rnnspec.to_torch.memory import keep_few_kernels
 from rnnspec.to_torch.threads import computing_with, threads_for
-from rnnspec.train.data_notes import data_notes
+from rnnspec.train.answered import check_answered, unmeasured
+from rnnspec.train.data_notes import data_notes, history_note
 from rnnspec.train.distributed import ALONE, Processes, SaidElsewhere, restarts
 from rnnspec.train.interrupt import interruptible
 from rnnspec.train.loop import Diverged, Trainer
@@ -179,11 +180,19 @@ def _prepared(
     with processes.first_then_others():
         train, valid = datasets(loaded, plan, facts, builds / CACHE, sources, tell)
     train = _aligned(loaded, plan, train, valid, sources, listener)
+    window = spec.train.window
+    processes.from_first(lambda: check_answered(plan, train, sources.train, window))
+    if valid is not None and sources.measured is not None:
+        for text in unmeasured(plan, valid, sources.measured, window):
+            listener.warning(text)
     if valid is not None and valid.filled and sources.valid is not None:
         filled = f"{valid.filled:,} steps of series have no row, and are filled"
         listener.note(f"{sources.valid}: {filled}")
     for text in data_notes(plan, facts, valid):
         listener.note(text)
+    series = Reading.of(spec).series
+    if series is not None and not series.whole and (said := history_note(series.history, train)):
+        listener.note(said)
     for text in scheme_notes(plan, facts, train, sources.train, spec.data.format_name):
         listener.note(text)
     _warn_of_new_labels(facts, valid, sources, listener)

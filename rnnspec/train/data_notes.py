@@ -21,6 +21,7 @@ from rnnspec.plan.nodes import (
     TokensInput,
     WrittenOutput,
 )
+from rnnspec.report.words import plural
 
 BLOCK = 1 << 22
 """Numbers that are counted at once."""
@@ -39,6 +40,21 @@ def data_notes(plan: Plan, facts: Facts, valid: Dataset | None) -> Iterator[str]
     if valid is not None:
         for node in _texts(plan):
             yield from _unknown(node, valid)
+
+
+def history_note(history: int, train: Dataset) -> str | None:
+    """Of windows that read at most `history` steps, that all training series have fewer before
+    their answer: each gives one window, however many steps it has."""
+    if train.series is None:
+        return None
+    longest = int((train.ends - train.series.first).max())
+    if history <= longest:
+        return None
+    return (
+        f"data.series.history is {history:,}, and no training series has more than"
+        f" {plural(longest, 'step')} before the last ones, which are answered: each series gives"
+        f" one window, and {plural(train.rows, 'window')} in all; a lower history gives more"
+    )
 
 
 def _texts(plan: Plan) -> Iterator[Named]:
