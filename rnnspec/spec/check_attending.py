@@ -14,9 +14,9 @@ from rnnspec.spec.explain import Finding
 from rnnspec.spec.inner_views import inner_views
 from rnnspec.spec.layers import Layer
 from rnnspec.spec.spec import Spec
-from rnnspec.spec.stack import INPUT, Sized
+from rnnspec.spec.stack import INPUT
 from rnnspec.spec.views import View, views
-from rnnspec.spec.widths import encoder_layers
+from rnnspec.spec.widths import layers_of_encoders, step_width
 
 OF_ONE_WIDTH = ("difference", "product", "cosine", "manhattan")
 
@@ -169,11 +169,11 @@ def poolings_are_of_last_layers(spec: Spec) -> Iterator[Finding]:
 
 def what_is_attended_to_fits(spec: Spec) -> Iterator[Finding]:
     """Dot products and comparisons need equal widths, heads equal parts of the units."""
-    sizes = {view.name: encoder_layers(view.spec) for view in views(spec)}
+    sizes = layers_of_encoders(spec)
     for place in _attending(spec):
         layer, path = place.layer, place.path
         (own,) = (each for each in sizes[place.view.name] if each.index == place.index)
-        width, context = own.inputs, _width(sizes.get(layer.encoder, []), layer.layer)
+        width, context = own.inputs, step_width(sizes.get(layer.encoder, []), layer.layer)
         score = layer.score
         if isinstance(score, MultiHeadScore):
             units = score.units or width
@@ -194,11 +194,3 @@ def what_is_attended_to_fits(spec: Spec) -> Iterator[Finding]:
                 message = f"{kind} needs equal widths, and {widths}"
                 yield Finding((*path, "combine", at), message, hint)
                 break
-
-
-def _width(layers: list[Sized], name: str) -> int | None:
-    """The numbers of a step of what is attended to, as far as the spec decides."""
-    if not layers or name == INPUT:
-        return layers[0].inputs if layers else None
-    named = [each.output for each in layers if name in ("", each.layer.name)]
-    return named[-1] if named else None

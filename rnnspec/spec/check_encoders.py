@@ -15,7 +15,7 @@ from rnnspec.spec.head import LastPooling
 from rnnspec.spec.inputs import StaticInput
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.views import answers_of_all, of_one_encoder, views
-from rnnspec.spec.widths import encoder_layers
+from rnnspec.spec.widths import layers_of_encoders
 
 SIDE_BY_SIDE = ("concat",)
 
@@ -140,7 +140,7 @@ def _counted(columns: tuple[str, ...]) -> str:
 def compared_vectors_have_one_width(spec: Spec) -> Iterator[Finding]:
     if spec.combine == SIDE_BY_SIDE or not answers_of_all(spec):
         return
-    widths = {view.name: encoder_layers(view.spec)[-1].output for view in views(spec)}
+    widths = {name: layers[-1].output for name, layers in layers_of_encoders(spec).items()}
     for (one, width), (two, other) in combinations(widths.items(), 2):
         if width and other and width != other:
             kind = next(each for each in spec.combine if each != "concat")

@@ -107,9 +107,14 @@ class Sized:
 
 
 def sized(
-    spec: Spec, layers: Iterable[Layer], source: Steps, others: Mapping[str, Steps] | None = None
+    spec: Spec,
+    layers: Iterable[Layer],
+    source: Steps,
+    others: Mapping[str, Steps] | None = None,
+    contexts: Mapping[str, int | None] | None = None,
 ) -> list[Sized]:
-    """A stack of `layers` over `source`; `others` may be read by their names."""
+    """A stack of `layers` over `source`; `others` may be read by their names. `contexts`: the width
+    of what each name stands for that a layer attends to."""
     found = []
     known, before = {INPUT: source, **(others or {})}, source
     for index, layer in enumerate(layers):
@@ -118,7 +123,7 @@ def sized(
         if isinstance(layer, JoinLayer) and layer.join != "concat":
             read = known.get(layer.reads[0], before)
         for _ in range(repeats(layer)):
-            before = given(layer, cell, read)
+            before = given(layer, cell, read, contexts or {})
             found.append(Sized(index, layer, cell, read, before))
             read = before
         if layer.name is not None:
@@ -155,8 +160,10 @@ def _sum(widths: Iterable[int | None]) -> int | None:
     return total
 
 
-def given(layer: Layer, cell: Cell | None, read: Steps) -> Steps:
-    """What a layer gives for what it reads."""
+def given(
+    layer: Layer, cell: Cell | None, read: Steps, contexts: Mapping[str, int | None]
+) -> Steps:
+    """What a layer gives for what it reads, and for what it attends to (see `sized`)."""
     match layer:
         case RecurrentLayer():
             return replace(read.flat(), channels=output_width(layer, cell, read.width))
@@ -176,7 +183,8 @@ def given(layer: Layer, cell: Cell | None, read: Steps) -> Steps:
         case SqueezeLayer():
             return _squeezed(layer, read)
         case AttendLayer():
-            return replace(read.flat(), channels=met_width(layer, read.width))
+            context = None if layer.pools else contexts.get(layer.attend)
+            return replace(read.flat(), channels=met_width(layer, read.width, context))
         case JoinLayer() | NormLayer() | ActivationLayer() | DropoutLayer():
             return read
         case _:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from rnnspec.spec.attending import AttendLayer
 from rnnspec.spec.audio import width_of
 from rnnspec.spec.calendar import CalendarInput
 from rnnspec.spec.check_layers import cell_named
@@ -36,8 +37,8 @@ from rnnspec.spec.nested import NestedInput
 from rnnspec.spec.outputs import ForecastOutput
 from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.spec import Spec
-from rnnspec.spec.stack import CONTEXT, Sized, Steps, pair, side_by_side, sized
-from rnnspec.spec.views import beside_encoders, of_one_or_several
+from rnnspec.spec.stack import CONTEXT, INPUT, Sized, Steps, pair, side_by_side, sized
+from rnnspec.spec.views import beside_encoders, views
 
 
 def input_steps(spec: Spec) -> Steps:
@@ -100,6 +101,41 @@ def encoder_layers(spec: Spec) -> list[Sized]:
     return sized(spec, spec.encoder.layers, input_steps(spec))
 
 
+def layers_of_encoders(spec: Spec) -> dict[str, list[Sized]]:
+    """The layers of each of several encoders, by its name, where those that attend know the width
+    of what they find there."""
+    found: dict[str, list[Sized]] = {}
+    known: dict[str, int | None] = {}
+    views_of = list(views(spec))
+    attended = {
+        layer.attend: layer
+        for view in views_of
+        for layer in view.spec.encoder.layers
+        if isinstance(layer, AttendLayer)
+    }
+    for _ in range(1 + len(attended)):  # each round knows what the round before has found
+        found = {
+            view.name: sized(
+                view.spec, view.spec.encoder.layers, input_steps(view.spec), contexts=known
+            )
+            for view in views_of
+        }
+        known = {
+            name: step_width(found.get(layer.encoder, []), layer.layer)
+            for name, layer in attended.items()
+        }
+    return found
+
+
+def step_width(layers: list[Sized], name: str) -> int | None:
+    """The numbers of a step of a layer by its name, "" for the last one, as far as the spec
+    decides."""
+    if not layers or name == INPUT:
+        return layers[0].inputs if layers else None
+    named = [each.output for each in layers if name in ("", each.layer.name)]
+    return named[-1] if named else None
+
+
 def reads_frames(spec: Spec) -> bool:
     """Whether a layer reads the frames of a video as rows and columns of pixels."""
     layers = encoder_layers(spec)
@@ -122,7 +158,7 @@ def memory_width(spec: Spec) -> int | None:
 
 def memory_widths(spec: Spec) -> list[int | None]:
     """Width of each step of each encoder."""
-    stacks = [encoder_layers(each) for each in of_one_or_several(spec)]
+    stacks = layers_of_encoders(spec).values() if spec.encoders else [encoder_layers(spec)]
     return [layers[-1].output for layers in stacks if layers]
 
 
