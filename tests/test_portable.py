@@ -133,6 +133,23 @@ def test_proven_twice(name: str, tmp_path: Path) -> None:
     check_standard(onnx.load(tmp_path / "model.onnx"))
 
 
+def test_long_axes_are_gathered_in_the_reference_evaluator() -> None:
+    """Among 100 values, more than its own GatherElements takes; inside a branch too."""
+    text = """<ir_version: 8, opset_import: ["": 17]>
+        long (float[2, 100] x, int64[2, 3] at, bool yes) => (float[2, 3] y, float[2, 3] z) {
+            y = GatherElements<axis = 1>(x, at)
+            z = If (yes) <
+                then_branch = one () => (float[2, 3] a) { a = GatherElements<axis = 1>(x, at) },
+                else_branch = two () => (float[2, 3] b) { b = Identity(y) }
+            >
+        }"""
+    x = np.arange(200, dtype=np.float32).reshape(2, 100)
+    fed = {"x": x, "at": np.array([[99, 0, -1], [40, 64, 33]]), "yes": np.array(True)}
+    found = Evaluated(onnx.parser.parse_model(text)).run(fed)
+    for name in "yz":
+        assert found[name].tolist() == [[99, 0, 99], [140, 164, 133]]
+
+
 def exported(data: Mapping[str, Any], folder: Path, **options: Any) -> Parity:
     return export_onnx(trained(data), folder / "model.onnx", **options)
 

@@ -39,5 +39,16 @@ class Evaluated:
         from onnx.reference import ReferenceEvaluator
 
         if self._evaluator is None:
-            self._evaluator = ReferenceEvaluator(self._model)
+            self._evaluator = ReferenceEvaluator(self._model, new_ops=[_gather_elements()])
         return self._evaluator
+
+
+def _gather_elements() -> Any:
+    """The operator by the words of the standard: that of the evaluator chooses by `np.choose`,
+    which fails on an axis of more values than NumPy takes arguments (32, or 64)."""
+    from onnx.reference.op_run import OpRun
+
+    def run(self: Any, data: NDArray[Any], indices: NDArray[Any], axis: int = 0) -> Any:
+        return (np.take_along_axis(data, indices, axis),)
+
+    return type("GatherElements", (OpRun,), {"op_domain": "", "_run": run})
