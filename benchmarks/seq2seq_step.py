@@ -27,6 +27,7 @@ from rnnspec.spec.load import load_spec
 from rnnspec.store.events import Silent
 from rnnspec.store.folder import CACHE, read_build
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.devices import Precision, PrecisionName
 from rnnspec.train.build import build, datasets
 from rnnspec.train.feed import feed_of
 from rnnspec.train.step import TrainStep
@@ -40,18 +41,21 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--input-feeding", action="store_true")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results here")
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        found = measured(Path(folder), Settings(1, 3e-3, 0, options.input_feeding))
+        found = measured(
+            Path(folder), Settings(1, 3e-3, 0, options.input_feeding), options.precision
+        )
     for name, value in found.items():
         print(f"{name:<24}{value:>10.3f}")
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
-def measured(folder: Path, settings: Settings) -> dict[str, float]:
+def measured(folder: Path, settings: Settings, precision: PrecisionName) -> dict[str, float]:
     """Milliseconds of a step, its share of the peak, and shares of its time by operator."""
     write_pairs(folder, "train", words(1280, 0))
     spec = folder / "reversal.yaml"
@@ -62,7 +66,7 @@ def measured(folder: Path, settings: Settings) -> dict[str, float]:
     model, train = Model(trained.plan), trained.spec.train
     model.start(trained.facts, 0)
     losses = loss_settings_of(trained.spec, trained.facts)
-    made = TrainStep(model, train, loss_settings=losses)
+    made = TrainStep(model, train, Precision(name=precision), loss_settings=losses)
     batches = list(islice(feed_of(data, train).micro_batches(0, 0), 20))
 
     def steps() -> float:
