@@ -36,6 +36,7 @@ from onnx import TensorProto, helper, numpy_helper
 from rnnspec.plan import Plan, weights
 from rnnspec.plan.names import lengths_names
 from rnnspec.to_onnx.emitter import CONTRIB
+from rnnspec.to_onnx.linear_memories import linear_memories
 from rnnspec.to_onnx.lowering import time_dimension
 from rnnspec.to_onnx.own_steps import clean_inputs, nodes_of
 
@@ -95,16 +96,18 @@ def in_few_bits(
     In `portable` files nothing is multiplied in 8 bits: the operator is onnxruntime's own; and what
     the body of a Scan reads is widened in it, since OpenVINO's Scan reads no value that a node
     around it computed.
-    Biases, and what has fewer numbers than `least.stored`, stay in float32.
+    Biases, what has fewer numbers than `least.stored`, and matrices of states that remember
+    linearly (`rnnspec.to_onnx.linear_memories`) stay in float32.
     """
     found = onnx.ModelProto()
     found.CopyFrom(model)
     owners = {weight.name.split(".", 1)[0] for weight in weights(plan)} - {"input"}
-    uses = _uses(found.graph)
+    uses, exact = _uses(found.graph), linear_memories(plan)
     chosen = {
         tensor.name: uses[tensor.name]
         for tensor in found.graph.initializer
         if _is_weight(tensor, uses[tensor.name], owners, least.stored)
+        and tensor.name.removesuffix(".transposed") not in exact
     }
     multiplying = bits == "int8" and not portable
     multiplied = _multiplied(found, chosen, least, step) if multiplying else ()
