@@ -236,6 +236,16 @@ SEQUENCES: dict[str, Kind] = {
     ),
     "known_mean_series": Kind({"as": "series", "known": True, "missing": "mean"}, numbers(1)),
 }
+DIFFERENCED: dict[str, Kind] = {
+    "differenced_series": Kind({"as": "series", "difference": [1, 2]}, numbers(1)),
+    "double_differenced_series": Kind(
+        {"as": "series", "difference": [2], "scale": "robust", "lags": [1]}, doubles(1)
+    ),
+    "raw_differenced_series": Kind(
+        {"as": "series", "difference": [1], "scale": "none"}, numbers(1)
+    ),
+}
+"""Series whose differences are read, of which only points are answered, and all at once."""
 CALENDARS: dict[str, Mapping[str, Any]] = {
     "calendar": {
         "as": "calendar",
@@ -377,7 +387,7 @@ def spec_data(
     **more: Any,
 ) -> dict[str, Any]:
     """The data of a spec's YAML, over columns named as the kinds of `SEQUENCES` and `STATICS`."""
-    kinds = {**SEQUENCES, **LABELS_OF_STEPS, **CLIPS, **SOUNDS, **STATICS, **COUNTS}
+    kinds = {**SEQUENCES, **DIFFERENCED, **LABELS_OF_STEPS, **CLIPS, **SOUNDS, **STATICS, **COUNTS}
     entries = {**{name: kind.entry for name, kind in kinds.items()}, **CALENDARS}
     data: dict[str, Any] = {
         "train": "nowhere.jsonl",
@@ -386,7 +396,8 @@ def spec_data(
     }
     if any("series" in name for name in inputs):
         lagged = any("lags" in entries[name] for name in inputs)
-        history = {"history": LAGGED_HISTORY if lagged else 5}
+        reach = max(sum(entries[name].get("difference", ())) for name in inputs)
+        history = {"history": max(LAGGED_HISTORY, reach) if lagged or reach else 5}
         series: dict[str, Any] = {} if cardinality == "N:N" else history
         for name in (name for name in inputs if name in CALENDARS):
             series |= {"time": name, **({"zone": ZONES[name]} if name in ZONES else {})}
@@ -409,7 +420,7 @@ def encoders_data(
     """The data of a spec with several encoders: of each the columns that it reads, named as
     kinds, with `kind.2` for another column of a kind; or all that the spec says of it. Columns of
     whole rows may stand `beside` them."""
-    kinds = {**SEQUENCES, **LABELS_OF_STEPS, **CLIPS, **SOUNDS, **STATICS, **COUNTS}
+    kinds = {**SEQUENCES, **DIFFERENCED, **LABELS_OF_STEPS, **CLIPS, **SOUNDS, **STATICS, **COUNTS}
     written: dict[str, Any] = {}
     for name, given in encoders.items():
         stated = dict(given) if isinstance(given, Mapping) else {"inputs": list(given)}
@@ -457,7 +468,9 @@ def _answered(known: ColumnFacts) -> ColumnFacts:
 def _given(source: language.Input) -> ColumnFacts:
     """The facts of an input: of the width, and with the vectors that train, that it states."""
     kind = source.column.partition(".")[0]
-    facts = {**SEQUENCES, **LABELS_OF_STEPS, **CLIPS, **SOUNDS, **STATICS, **COUNTS}[kind].facts
+    facts = {**SEQUENCES, **DIFFERENCED, **LABELS_OF_STEPS, **CLIPS, **SOUNDS, **STATICS, **COUNTS}[
+        kind
+    ].facts
     match source, facts:
         case language.AudioInput(), _:
             return numbers(width_of(source.features, source.rate))

@@ -11,6 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.kinds import (
+    DIFFERENCED,
     HORIZON,
     LETTERS,
     SEQUENCES,
@@ -170,7 +171,12 @@ def forecast_specs(draw: Draw) -> dict[str, Any]:
         for column in _some(draw, series)
     ]
     stack, more = _stack(draw, own, forward=False), dict[str, Any]()
-    if draw(st.booleans()):
+    way = draw(st.integers(0, 4))
+    if way == 4:  # of which no decoder is fed with its answers
+        column = draw(st.sampled_from(list(DIFFERENCED)))
+        series.append(column)
+        targets.append({"column": column, "as": "forecast", "horizon": HORIZON})
+    elif way > 1:
         more["decoder"] = draw(bodies(own, stack, width_of(stack[-1], own)))
         densities = [each["distribution"] in CONTINUOUS for each in targets]
         if all(densities) and draw(st.booleans()):

@@ -23,6 +23,7 @@ from tests.kinds import (
     BESIDE,
     BOUNDS,
     CALENDARS,
+    DIFFERENCED,
     HORIZON,
     OUTPUTS,
     PICTURES,
@@ -493,6 +494,7 @@ SPECS: dict[str, dict[str, Any]] = {
         )
         for how, more in (("direct", {}), ("recursive", RECURSIVE), ("attending", ATTENDING))
     },
+    **{f"forecast of {kind} direct": forecast(kind, "point") for kind in DIFFERENCED},
     "forecasts recursive": forecasts(**RECURSIVE),
     "forecasts without feedback": forecasts(decoder={**RECURSIVE["decoder"], "feedback": "none"}),
     "forecast of known_series without feedback attending": forecast(

@@ -53,6 +53,7 @@ ELSEWHERE = {
     "observed": "test_forecast_units.py",
     "transform": "test_forecast_units.py",
     "lags": "test_lags.py",
+    "difference": "test_differences.py",
     "of": "test_nested.py",
     "encoder": "test_nested.py",
     "unknown": "test_forecast_units.py, test_categories.py",

@@ -28,6 +28,7 @@ from rnnspec.store.folder import BuildFolder, Trained
 from rnnspec.to_onnx import add_metadata, to_onnx
 from tests import ctc
 from tests.kinds import (
+    DIFFERENCED,
     HORIZON,
     LETTERS,
     SEQUENCES,
@@ -151,7 +152,7 @@ def test_vectors_alone(static: Sequence[str], tmp_path: Path) -> None:
     check(tmp_path, static, outputs, cardinality="1:1")
 
 
-@pytest.mark.parametrize("kind", [name for name in SEQUENCES if "series" in name])
+@pytest.mark.parametrize("kind", [*(name for name in SEQUENCES if "series" in name), *DIFFERENCED])
 def test_series(kind: str, tmp_path: Path) -> None:
     ahead = {"column": kind, "as": "forecast", "horizon": HORIZON, "distribution": "point"}
     plan, facts = plan_of(spec_data("N:M", [kind, "number"], [ahead]))

@@ -170,6 +170,9 @@ def survey_series(
         values = np.log(values) if each.transform == "log" else values
         try:
             known = _series_facts(each, values, trained, table, longest)
+            if lags := spec.data.differences(each):
+                own = _differences(values, trained, table, lags)
+                known = _of_differences(known, _series_facts(each, own, trained, table, longest))
             found[each.column] = replace(known, longest=longest + series.reach)
         except DataError as error:
             raise DataError(f"{train}: column {each.column!r} has {error}") from error
@@ -259,6 +262,27 @@ def _series_facts(
         within = _deviation_in_windows(np.where(trained, values, np.nan), table, longest)
         deviation = (within,) if within > NOISE * abs(mean[0]) else deviation
     return NumericFacts(1, mean, deviation, longest, () if column.transform == "log" else lost)
+
+
+def _differences(
+    values: NDArray[np.float64], trained: NDArray[np.bool_], table: Table, lags: Sequence[int]
+) -> NDArray[np.float64]:
+    """By place, of the lags one after the other within each series; NaN at its first steps, which
+    have none, and where that is not for training."""
+    found = np.where(trained, values, np.nan)
+    for lag in lags:
+        before = np.full_like(found, np.nan)
+        for first, end in zip(table.offsets[:-1].tolist(), table.offsets[1:].tolist(), strict=True):
+            before[first + lag : end] = found[first : max(first, end - lag)]
+        found = found - before
+    return found
+
+
+def _of_differences(numbers: NumericFacts, found: NumericFacts) -> NumericFacts:
+    """The facts of differences. What float32 loses is the rounding of the numbers themselves, in
+    units of the deviation that they are scaled by."""
+    (whole,), (scale,) = numbers.deviation, found.deviation
+    return replace(found, lost=tuple(share * whole / scale for share in numbers.lost))
 
 
 def _lost_in_windows(values: NDArray[np.float64], table: Table, window: int) -> float:

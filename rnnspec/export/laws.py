@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rnnspec.plan import Facts, NumericFacts
 from rnnspec.plan.nodes import ForecastOutput, FramesOutput, Law, NumericOutput
+from rnnspec.plan.nodes.differences import summed_up
 from rnnspec.reference.distributions import answer
 from rnnspec.spec.distributions import Link
 
@@ -74,6 +75,8 @@ def units_of(node: Distributed, facts: Facts, expected: Array, moments: Array | 
     """
     if isinstance(node, ForecastOutput) and node.log:
         return _units_of_logs(node, facts, expected, moments)
+    if isinstance(node, ForecastOutput) and node.differences:
+        return _units_of_sums(node, facts, expected)
     law = node.law
     parameters = laws_of(node, expected)
     centre, scale = (
@@ -91,6 +94,15 @@ def units_of(node: Distributed, facts: Facts, expected: Array, moments: Array | 
         found.append(_joined(unit, expected.ndim - 1))
     units = np.concatenate(found, axis=-1)
     return np.where(units > 0, units, 1.0)
+
+
+def _units_of_sums(node: ForecastOutput, facts: Facts, expected: Array) -> Array:
+    """Of a sum of scaled differences: as many scales as it has of them, or what the values ahead
+    are apart, if that is more."""
+    _, scale = scaling_of(node, facts, None)
+    many = np.abs(summed_up(node.differences, node.horizon)[0]).sum(1)[:, None]
+    apart = np.ptp(expected, axis=1, keepdims=True)
+    return np.asarray(np.maximum(many * scale, apart))
 
 
 def _units_of_logs(

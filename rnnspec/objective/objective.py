@@ -223,7 +223,8 @@ def _forecast_loss(
     moments = objective.model.moments(node.column, inputs)
     _, scale = module.scaling(raw, moments)
     if module.law.is_scaled:
-        parameters, targets = module.standard(raw), module.to_scale(targets, moments)
+        base = objective.model.base(node.column, inputs)
+        parameters, targets = module.standard(raw), module.to_scale(targets, moments, base)
     else:
         parameters = module.answer(raw, moments)
     loss = objective.loss_settings.of(node.column).loss

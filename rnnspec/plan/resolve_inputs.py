@@ -26,6 +26,7 @@ from rnnspec.plan.nodes import (
     KeysInput,
     Lags,
     LagsAhead,
+    LastValues,
     Node,
     Observed,
     Picture,
@@ -176,7 +177,12 @@ def _series(
         node = WindowMoments(moments, source.column, kind, source.missing, double, log, steps)
         found.nodes.append(node)
     missing = source.missing
-    found.nodes.append(SeriesInput(name, source.column, scaled, moments, missing, double, log))
+    lags = spec.data.differences(source)
+    found.nodes.append(
+        SeriesInput(name, source.column, scaled, moments, missing, double, log, lags)
+    )
+    if lags and any(output.column == source.column for output in spec.data.outputs):
+        found.nodes.append(LastValues(f"{name}.end", source.column, sum(lags), double))
     found.sequences.append(Read(name, 1))
     if source.observed:
         found.nodes.append(Observed(f"{name}.observed", source.column, double))

@@ -150,6 +150,8 @@ def forecast_output(
         intervals=target.intervals,
         samples=target.samples or 0,
         paths=0 if paths is None else paths.samples,
+        differences=past.differences,
+        base=f"{past.name}.end" if past.differences else "",
     )
 
 

@@ -338,6 +338,21 @@ def _future(reading: _Reading, node: nodes.FutureInput) -> States:
     return ()
 
 
+def _last_values(reading: _Reading, node: nodes.LastValues) -> States:
+    raise CannotStream(
+        "is read as its differences, whose answers are summed up from the end of the row; train a"
+        " model without 'difference'"
+    )
+
+
+def _series(reading: _Reading, node: nodes.SeriesInput) -> States:
+    if node.differences:
+        raise CannotStream(
+            "is read as its differences from many steps before; train a model without 'difference'"
+        )
+    return _filled(reading, node)
+
+
 def _observed(reading: _Reading, node: nodes.Observed) -> States:
     raise CannotStream(
         "is read with the steps since its last known number; train a model without 'observed'"
@@ -551,7 +566,8 @@ RULES: Mapping[type[Node], Callable[[_Reading, Any], States]] = {
     nodes.ImageInput: _input,
     nodes.Elapsed: _input,
     nodes.VectorInput: _nothing,
-    nodes.SeriesInput: _filled,
+    nodes.SeriesInput: _series,
+    nodes.LastValues: _last_values,
     nodes.WindowMoments: _moments,
     nodes.FutureInput: _future,
     nodes.SeasonAgo: _season_ago,

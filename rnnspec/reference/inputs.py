@@ -8,6 +8,7 @@ from typing import Any, assert_never
 import numpy as np
 
 from rnnspec.plan import nodes
+from rnnspec.plan.nodes.differences import polynomial
 from rnnspec.reference.audio import audio
 from rnnspec.reference.calendar import calendar
 from rnnspec.reference.functions import Array, Arrays
@@ -31,6 +32,7 @@ Reading = (
     | nodes.SeriesInput
     | nodes.WindowMoments
     | nodes.Observed
+    | nodes.LastValues
     | nodes.FutureInput
     | nodes.CalendarInput
     | nodes.CalendarFuture
@@ -70,8 +72,9 @@ def read(node: Reading, weights: Arrays, row: Row, values: Arrays) -> Array:
         case nodes.VectorInput():
             return _scaled(node, node.missing, weights, values, cell.reshape(1, -1)).reshape(-1)
         case nodes.SeriesInput():
-            past = _numbers(node, cell)
-            return _scaled(node, node.missing, weights, values, past)
+            return _series(node, weights, values, _numbers(node, cell))
+        case nodes.LastValues():
+            return _last_values(cell.reshape(-1).tolist(), node.steps)
         case nodes.FutureInput():
             ahead = _ahead(node, weights, values, _numbers(node, cell))
             return ahead.reshape(-1) if node.flat else ahead
@@ -86,6 +89,22 @@ def read(node: Reading, weights: Arrays, row: Row, values: Arrays) -> Array:
             return _moments(node, weights, _numbers(node, cell))
         case _:
             assert_never(node)
+
+
+def _series(node: nodes.SeriesInput, weights: Arrays, values: Arrays, past: Array) -> Array:
+    """The steps `[T, 1]` scaled, or the differences that they have, after zeros."""
+    found, reach = polynomial(node.differences), sum(node.differences)
+    if not reach:
+        return _scaled(node, node.missing, weights, values, past)
+    each = range(reach, len(past))
+    own = np.array([found @ past[t - reach : t + 1][::-1] for t in each]).reshape(-1, 1)
+    scaled = _scaled(node, node.missing, weights, values, own)
+    return np.concatenate([np.zeros((min(reach, len(past)), 1)), scaled])
+
+
+def _last_values(past: list[float], steps: int) -> Array:
+    first = past[0] if past else 0.0
+    return np.array(([first] * steps + past)[-steps:], np.float64)
 
 
 def nested(steps: Sequence[Any]) -> Array:

@@ -8,6 +8,7 @@ from typing import assert_never
 import numpy as np
 
 from rnnspec.plan import Plan, nodes
+from rnnspec.plan.nodes.differences import polynomial
 from rnnspec.plan.nodes.quantiles import SEED_STRIDE, uniforms
 from rnnspec.reference.decode import Body, DecoderState
 from rnnspec.reference.distributions import answer as point
@@ -125,7 +126,17 @@ def to_scale(node: nodes.ForecastOutput, weights: Arrays, values: Arrays, answer
 
 def forecast_of(node: nodes.ForecastOutput, weights: Arrays, values: Arrays, raw: Array) -> Array:
     """Parameters `[H, parameters]` in the units of the data, of raw numbers."""
-    return _unlogged(node, parameters_of(node.law, raw, *scaling(node, weights, values)))
+    found = _unlogged(node, parameters_of(node.law, raw, *scaling(node, weights, values)))
+    return _summed_up(node, found, values[node.base]) if node.base else found
+
+
+def _summed_up(node: nodes.ForecastOutput, differences: Array, base: Array) -> Array:
+    """The values `[H, 1]` whose differences these are: each is what its difference leaves of those
+    before it."""
+    back, known = polynomial(node.differences)[1:], base.tolist()
+    for difference in differences[:, 0].tolist():
+        known.append(difference - float(back @ np.array(known[-len(back) :])[::-1]))
+    return np.array(known[len(base) :]).reshape(-1, 1)
 
 
 def _unlogged(node: nodes.ForecastOutput, values: Array) -> Array:

@@ -18,6 +18,7 @@ from rnnspec.spec import (
     check_categories,
     check_data,
     check_decoder,
+    check_differences,
     check_direction,
     check_encoders,
     check_forecast,
@@ -351,6 +352,10 @@ CHECKS: tuple[Check, ...] = (
     Check(check_forecast.logarithms_are_of_forecasts, (*_INPUT, *_OUTPUT, check_data.SERIES)),
     Check(check_forecast.residuals_have_a_season, (*_INPUT, *_OUTPUT, check_data.SERIES)),
     Check(check_forecast.lags_are_of_forecasts, (*_INPUT, *_OUTPUT)),
+    Check(
+        check_differences.differences_are_summed_up,
+        (*_INPUT, *_OUTPUT, check_data.SERIES, _DECODER),
+    ),
     Check(check_frames.nulls_are_of_lists, (*_OUTPUT, *_INPUT, _DECODER)),
     Check(check_paths.paths_have_a_density, (*_OUTPUT, _DECODER)),
     Check(check_paths.forecasts_are_drawn_together, (*_OUTPUT, _DECODER)),

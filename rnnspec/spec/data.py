@@ -349,9 +349,23 @@ class Data(Model):
 
     @property
     def reach(self) -> int:
-        """The longest lag: how many steps before the history are read."""
-        found = (max(each.lags, default=0) for each in self.inputs if isinstance(each, SeriesInput))
+        """How many steps before the history are read: the longest lag, and before it what a
+        difference is from."""
+        found = (
+            max(each.lags, default=0) + sum(self.differences(each))
+            for each in self.inputs
+            if isinstance(each, SeriesInput)
+        )
         return max(found, default=0)
+
+    def differences(self, source: SeriesInput) -> tuple[int, ...]:
+        """The lags of the differences that a series is read as; 'seasonal' is the season of the
+        forecast of its column, 1 without one."""
+        own = (
+            o for o in self.outputs if isinstance(o, ForecastOutput) and o.column == source.column
+        )
+        season = next((output.season for output in own), 1)
+        return tuple(season if lag == "seasonal" else lag for lag in source.difference)
 
     def input_of(self, output: Output) -> Input | None:
         """The input in the column of an output."""

@@ -269,6 +269,9 @@ OBSERVED = 2
 """Numbers of a step that say whether one is known: `observed`."""
 
 
+Lag = Annotated[int, Field(ge=1, le=50_000)]
+
+
 class SeriesInput(SequenceInput):
     """A column of a table whose rows are the steps of one or many series: its past is read."""
 
@@ -278,6 +281,13 @@ class SeriesInput(SequenceInput):
         description="What is scaled and learned in place of the numbers: their natural logarithm, "
         "'log', of numbers above 0 that grow and swing by shares of themselves; answers are in the "
         "unit of the data all the same.",
+    )
+    difference: Annotated[tuple[Lag | Literal["seasonal"], ...], ListOf] = Field(
+        default=(),
+        description="What is scaled and learned in place of the numbers: their differences from "
+        "those so many steps before, of one lag after the other; 'seasonal' is the season of the "
+        "forecast of the column. Answers are summed up, in the unit of the data all the same. For "
+        "them the file reads as many steps more as the lags are together.",
     )
     scale: Literal["standard", "robust", "window", "level", "mean", "none"] = Field(
         default="standard",
@@ -296,7 +306,7 @@ class SeriesInput(SequenceInput):
         default=False,
         description="Whether its values over the horizon are known beforehand, and read too.",
     )
-    lags: Annotated[tuple[Annotated[int, Field(ge=1, le=50_000)], ...], ListOf] = Field(
+    lags: Annotated[tuple[Lag, ...], ListOf] = Field(
         default=(),
         description="Also read, at each step that is read and at each step ahead, its values so "
         "many steps before. For them the file reads as many steps more as the longest lag has; "

@@ -65,6 +65,7 @@ REFUSED: Mapping[type[Node], str] = {
     nodes.AudioInput: "is sound, whose features are not computed in C",
     nodes.WindowMoments: "is scaled by its own window",
     nodes.FutureInput: "has values ahead",
+    nodes.LastValues: "are the values that differences are summed up from",
     nodes.Observed: "is read with the steps since its last known number",
     nodes.SeasonAgo: "is the last season of a row",
     nodes.Lags: "reads values of many steps before",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rnnspec.plan.names import output_names
 from rnnspec.plan.nodes import ForecastOutput
+from rnnspec.to_onnx.differences import values_of
 from rnnspec.to_onnx.distributions import Units, answer_of, doc_of, parameters_of
 from rnnspec.to_onnx.emitter import DOUBLE, FLOAT, Extent
 from rnnspec.to_onnx.intervals import Laws, tell_beside
@@ -19,6 +20,8 @@ def lower_forecast(low: Lowering, node: ForecastOutput) -> Value:
     emit, name, law, units = low.emit, node.name, node.law, _units_of(low, node)
     found = parameters_of(law, _raw(low, node), units, 2, joint=False)
     mean = answer_of(law, found, units, 2, joint=False)
+    if node.base:
+        mean = values_of(low, node, mean)  # of a point, which has no other parts
     if node.log:
         mean = _unlogged(low, node, mean)
         found = {part: _unlogged(low, node, each) for part, each in found.items()}

@@ -79,6 +79,7 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.VectorInput: numbers.lower_vector,
     nodes.SeriesInput: numbers.lower_series,
     nodes.Observed: numbers.lower_observed,
+    nodes.LastValues: numbers.lower_last_values,
     nodes.WindowMoments: numbers.lower_moments,
     nodes.FutureInput: numbers.lower_future,
     nodes.SeasonAgo: seasonal.lower_season_ago,

@@ -12,6 +12,7 @@ import numpy as np
 
 from rnnspec.plan import nodes
 from rnnspec.to_onnx.axis import nonempty_rows, on_time_axis, padded_where_empty, time_major
+from rnnspec.to_onnx.differences import differences_of, where_known
 from rnnspec.to_onnx.emitter import BOOL, DOUBLE, FLOAT, INT64, Extent
 from rnnspec.to_onnx.lengths import Lengths, counted
 from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence, Value, Vector
@@ -58,7 +59,30 @@ def lower_vector(low: Lowering, node: nodes.VectorInput) -> Vector:
 def lower_series(low: Lowering, node: nodes.SeriesInput) -> PaddedSequence:
     """The past of a series, `[T, B, 1]`, scaled as the plan says."""
     past = _past(low, node.column)
-    return PaddedSequence(_scaled(low, node, past.name, node.missing), past.lengths)
+    lags, name = node.differences, node.name
+    steps = differences_of(low, past.name, lags, scaled_type(node), name)
+    scaled = _scaled(low, node, steps, node.missing)
+    if lags:
+        scaled = where_known(low, scaled, sum(lags), name)
+    return PaddedSequence(scaled, past.lengths)
+
+
+def lower_last_values(low: Lowering, node: nodes.LastValues) -> Vector:
+    """The last values of each row in the units of the data, `[B, K]`.
+
+    A 0 is put before the first step, so that place n of a row of n steps is its last value.
+    """
+    emit, name, past = low.emit, node.name, _past(low, node.column)
+    values = emit.squeeze(past.name, 2, f"{name}.past")
+    pads = [values, emit.integers(1, 0, 0, 0), "", emit.integers(0, 1)]
+    values = emit.op("Pad", pads, f"{name}.from_0")
+    back = emit.constant(np.arange(node.steps - 1, -1, -1)[:, None], f"{name}.back")
+    lengths = past.lengths.name
+    wanted = emit.op("Sub", [lengths, back], f"{name}.wanted")
+    first = emit.op("Max", [wanted, emit.integer(1)], f"{name}.or_first")
+    places = emit.op("Min", [first, lengths], f"{name}.places")
+    found = emit.op("GatherElements", [values, places], f"{name}.steps", axis=0)
+    return Vector(emit.transpose(found, [1, 0], name))
 
 
 def lower_moments(low: Lowering, node: nodes.WindowMoments) -> Vector:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rnnspec.plan import nodes
 from rnnspec.plan.facts import UNKNOWN_ID
+from rnnspec.to_torch.differences import differences_of
 from rnnspec.to_torch.sequences import Lengths, PaddedSequence, Value
 from rnnspec.to_torch.weighted import Weighted
 
@@ -203,7 +204,11 @@ class Series(Scaling):
         self, values: Tensor, lengths: Tensor, moments: Tensor | None = None
     ) -> PaddedSequence:
         source = steps_first(logged(self.node, values), lengths)
-        steps = by_moments(self, self._features(source.values), moments)
+        lags = self.node.differences if isinstance(self.node, nodes.SeriesInput) else ()
+        steps = self._features(differences_of(source.values, lags))
+        steps = by_moments(self, steps, moments)
+        if lags:
+            steps = torch.cat([torch.zeros_like(steps[: sum(lags)]), steps[sum(lags) :]])
         return PaddedSequence(steps, source.lengths)
 
     def _features(self, steps: Tensor) -> Tensor:

@@ -171,7 +171,8 @@ class Model(nn.Module):
                 continue
             logits, module = self._logits(out, values, inputs, {}, 1.0), self.output(out.column)
             if isinstance(module, outputs.ForecastOutput):
-                found[out.column] = module.answer(logits, self._moments(out, values))
+                base = vector(values[module.node.base]) if module.node.base else None
+                found[out.column] = module.answer(logits, self._moments(out, values), base)
             elif isinstance(module, ChainOutput):
                 lengths = sequence(values[out.source]).lengths.of_rows
                 found[out.column] = module.answer(logits, lengths)
@@ -199,6 +200,17 @@ class Model(nn.Module):
             return None
         node = self.plan.node(out.moments)
         assert isinstance(node, nodes.WindowMoments)
+        found: Tensor = self._module(node)(*inputs[node.key])
+        return found
+
+    def base(self, column: str, inputs: Inputs) -> Tensor | None:
+        """The last values `[B, K]` that a forecast of `column` is summed up from, which a loss
+        needs if it is answered as differences; else None."""
+        out = next(o for o in self.plan.outputs if o.column == column)
+        if not isinstance(out, nodes.ForecastOutput) or not out.base:
+            return None
+        node = self.plan.node(out.base)
+        assert isinstance(node, nodes.LastValues)
         found: Tensor = self._module(node)(*inputs[node.key])
         return found
 

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from rnnspec.plan import nodes
 from rnnspec.plan.facts import END_ID
+from rnnspec.to_torch.differences import differences_ahead, values_of
 from rnnspec.to_torch.distributions import expected, parameters_of
 from rnnspec.to_torch.inputs import Scaling
 from rnnspec.to_torch.quantiles import draws
@@ -161,10 +162,15 @@ class ForecastOutput(Scaling):
             return self.of_training()
         return raw.new_zeros(1), raw.new_ones(1)
 
-    def answer(self, raw: Tensor, moments: Tensor | None = None) -> Tensor:
-        """Parameters `[B, horizon, k]` in the units of the data. `moments` `[B, 2]`."""
+    def answer(
+        self, raw: Tensor, moments: Tensor | None = None, base: Tensor | None = None
+    ) -> Tensor:
+        """Parameters `[B, horizon, k]` in the units of the data. `moments` `[B, 2]`; `base`
+        `[B, K]` are the last values, which those ahead are summed up from."""
         centre, scale = self.scaling(raw, moments)
         found = parameters_of(self.law, raw, centre[..., None], scale[..., None])
+        if base is not None:
+            found = values_of(found[..., 0], base, self.node.differences)[..., None]
         found = found.exp() if self.node.log else found
         return found if self.node.double else found.to(raw.dtype)
 
@@ -197,10 +203,14 @@ class ForecastOutput(Scaling):
         found = draws(self.law, parameters_of(self.law, raw, centre, scale), uniform)[:, 0]
         return found, self.narrow((found - centre) / scale).to(raw.dtype)
 
-    def to_scale(self, values: Tensor, moments: Tensor | None) -> Tensor:
-        """(v - centre) / scale of `[B, horizon]`."""
+    def to_scale(
+        self, values: Tensor, moments: Tensor | None, base: Tensor | None = None
+    ) -> Tensor:
+        """(v - centre) / scale of `[B, horizon]`, or of the differences after `base` `[B, K]`."""
         centre, scale = self.scaling(values, moments)
         values = values.log() if self.node.log else values
+        if base is not None:
+            values = differences_ahead(values, base, self.node.differences)
         return self.narrow((values - centre) / scale)
 
 

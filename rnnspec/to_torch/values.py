@@ -156,6 +156,7 @@ def _read_with(node: nodes.Input | nodes.Derived, values: Values) -> tuple[Value
             | nodes.CategoriesFuture()
             | nodes.Elapsed()
             | nodes.Observed()
+            | nodes.LastValues()
             | nodes.WindowMoments()
         ):
             return ()

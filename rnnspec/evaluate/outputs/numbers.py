@@ -187,7 +187,8 @@ def _answered(
         if not own:
             own.update(model(forward.inputs))
         logits = own[node.column]
-    found = module.answer(logits, model.moments(node.column, forward.inputs))
+    column, inputs = node.column, forward.inputs
+    found = module.answer(logits, model.moments(column, inputs), model.base(column, inputs))
     if not node.paths:
         return found
     levels = torch.tensor(node.quantiles, dtype=torch.float64, device=found.device)

@@ -91,8 +91,10 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
     nodes.SeriesInput: lambda n: (
         "past of a series",
         *_when(n.log, "logarithms"),
+        *_when(n.differences, f"differences of lag {', '.join(map(str, n.differences))}"),
         *_when(n.scaled, "standardised"),
     ),
+    nodes.LastValues: lambda n: (("last value",) if n.steps == 1 else (f"last {n.steps} values",)),
     nodes.Observed: lambda n: ("which numbers are known",),
     nodes.WindowMoments: lambda n: (f"{_WINDOWS[n.kind]} of the past",),
     nodes.SeasonAgo: lambda n: (
@@ -202,6 +204,7 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
         f"{n.horizon} values ahead",
         *_when(n.paths, f"{n.paths} paths of {_FOLLOWS.get(n.distribution, n.distribution)}"),
         ", ".join(f"{q:g}" for q in n.quantiles) or _FOLLOWS.get(n.distribution, n.distribution),
+        *_when(n.differences, "summed up from differences"),
         "in the units of the data",
     ),
     nodes.FramesOutput: lambda n: (

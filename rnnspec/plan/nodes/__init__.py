@@ -30,6 +30,7 @@ from rnnspec.plan.nodes.decoder import (
     PreviousNumber,
     Scores,
 )
+from rnnspec.plan.nodes.differences import LastValues
 from rnnspec.plan.nodes.distributions import MOST_CORRELATED, SOFTPLUS_FLOOR, Law
 from rnnspec.plan.nodes.frames import MOST_COUNTED, FramesOutput, LengthRule
 from rnnspec.plan.nodes.inputs import (

@@ -305,7 +305,9 @@ class SeriesInput(ColumnNode):
 
     (v - mean) / deviation by the training rows if `scaled`; (v - centre) / scale by the row's own
     window if `moments` names a node of them. With `log`, here, in its moments, in what is known
-    ahead and in its forecast, v is the natural logarithm of the number.
+    ahead and in its forecast, v is the natural logarithm of the number. With `differences` of the
+    lags in them v is that of the number (`plan.nodes.differences`), of which the first steps, which
+    have none, are 0, the mean.
     """
 
     scaled: bool
@@ -313,6 +315,7 @@ class SeriesInput(ColumnNode):
     missing: Missing = "error"
     double: bool = False
     log: bool = False
+    differences: tuple[int, ...] = ()
 
     def sources(self) -> Iterator[str]:
         yield from named(self.moments)
@@ -325,7 +328,7 @@ class SeriesInput(ColumnNode):
         return ("B", self.axis, 1)
 
     def carried(self) -> tuple[State, ...] | None:
-        return _last_known(self.missing, 1)
+        return None if self.differences else _last_known(self.missing, 1)
 
 
 @dataclass(frozen=True, slots=True)

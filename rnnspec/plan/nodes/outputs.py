@@ -342,6 +342,10 @@ class ForecastOutput(OutputNode):
     `point` and `quantiles`, it is e to the power of that. All are float64 with `double`.
     `intervals` and `samples` as for `NumericOutput`.
 
+    With `differences` of the lags in them the raw numbers are those of the differences of the
+    values ahead, which are summed up from the last ones read, the value of the node `base`: see
+    `plan.nodes.differences`.
+
     With `paths`, S, a decoder draws S paths `[B, S, H]` (Salinas et al. 2020, section 3.2): each
     step of a path is a draw of the law after the draws before it, with the uniform draws of
     `plan.nodes.quantiles`, of which law i is that of step i. Answered are the `quantiles` over the
@@ -361,6 +365,8 @@ class ForecastOutput(OutputNode):
     intervals: tuple[float, ...] = ()
     samples: int = 0
     paths: int = 0
+    differences: tuple[int, ...] = ()
+    base: str = ""
 
     @property
     def law(self) -> Law:
@@ -378,7 +384,7 @@ class ForecastOutput(OutputNode):
         return self.law.size
 
     def sources(self) -> Iterator[str]:
-        yield from named(self.source, self.moments)
+        yield from named(self.source, self.moments, self.base)
 
     def weights(self) -> Iterator[Weight]:
         if self.scaled:

@@ -11,6 +11,7 @@ from rnnspec.plan.nodes.audio import AudioInput
 from rnnspec.plan.nodes.calendar import CalendarFuture, CalendarInput
 from rnnspec.plan.nodes.categories import CategoriesFuture, CategoriesInput
 from rnnspec.plan.nodes.decoder import Decoder
+from rnnspec.plan.nodes.differences import LastValues
 from rnnspec.plan.nodes.frames import FramesOutput
 from rnnspec.plan.nodes.inputs import (
     CategoryInput,
@@ -65,7 +66,7 @@ Input = (
     | NestedInput
 )
 """Columns that a caller gives."""
-Derived = Elapsed | WindowMoments | Observed
+Derived = Elapsed | WindowMoments | Observed | LastValues
 """Values computed from the column of an input."""
 Target = (
     ClassOutput

@@ -1,0 +1,50 @@
+"""Differences of a series, and values from them: see `rnnspec.plan.nodes.differences`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rnnspec.plan import nodes
+from rnnspec.plan.nodes.differences import summed_up
+from rnnspec.to_torch.weighted import Weighted
+
+
+class LastValues(Weighted):
+    """The last values of each row in the units of the data."""
+
+    node: nodes.LastValues
+
+    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
+        """`[B, K]` of `values` `[B, T, 1]`."""
+        known = F.pad(values[..., 0], (1, 0))  # so that place n of a row of n steps is its last
+        back = torch.arange(self.node.steps - 1, -1, -1, device=lengths.device)
+        places = (lengths[:, None] - back).clamp(min=1).minimum(lengths[:, None])
+        return known.gather(1, places)
+
+
+def differences_of(steps: Tensor, lags: Sequence[int]) -> Tensor:
+    """Of `[T, ...]`, along its first axis, one lag after the other; before the first step is 0."""
+    for lag in lags:
+        before = torch.zeros_like(steps[:lag])
+        steps = steps - torch.cat([before, steps[: max(len(steps) - lag, 0)]])
+    return steps
+
+
+def differences_ahead(values: Tensor, base: Tensor, lags: Sequence[int]) -> Tensor:
+    """The differences `[B, H]` of the values ahead `[B, H]` after the last ones `[B, K]`."""
+    every = torch.cat([base.to(values.dtype), values], dim=1).t()
+    return differences_of(every, lags)[base.shape[1] :].t()
+
+
+def values_of(differences: Tensor, base: Tensor, lags: Sequence[int]) -> Tensor:
+    """The values `[B, H]` of their differences `[B, H]` after the last ones `[B, K]`: float64."""
+    of_differences, of_base = (
+        torch.from_numpy(each).to(differences.device)
+        for each in summed_up(lags, differences.shape[1])
+    )
+    wide, before = differences.to(torch.float64), base.to(torch.float64)
+    return wide @ of_differences.t() + before @ of_base.t()
