@@ -72,11 +72,11 @@ def test_the_matrices_undo_the_differences_of_numpy() -> None:
     of_seven = np.polynomial.polynomial.polymul([1, -1], [1, 0, 0, 0, 0, 0, 0, -1])
     np.testing.assert_array_equal(polynomial([1, 7]), of_seven)
     for lags, order in (((1,), 1), ((1, 1), 2), ((1, 1, 1), 3)):
-        of_differences, of_base = summed_up(lags, 20 - order)
+        of_differences, of_base = map(np.array, summed_up(lags, 20 - order))
         found = of_differences @ np.diff(values, order) + of_base @ values[:order]
         np.testing.assert_allclose(found, values[order:])
     season = values[7:] - values[:-7]
-    of_differences, of_base = summed_up((1, 7), 12)
+    of_differences, of_base = map(np.array, summed_up((1, 7), 12))
     found = of_differences @ np.diff(season) + of_base @ values[:8]
     np.testing.assert_allclose(found, values[8:])
 

@@ -100,7 +100,7 @@ def _units_of_sums(node: ForecastOutput, facts: Facts, expected: Array) -> Array
     """Of a sum of scaled differences: as many scales as it has of them, or what the values ahead
     are apart, if that is more."""
     _, scale = scaling_of(node, facts, None)
-    many = np.abs(summed_up(node.differences, node.horizon)[0]).sum(1)[:, None]
+    many = np.abs(np.array(summed_up(node.differences, node.horizon)[0])).sum(1)[:, None]
     apart = np.ptp(expected, axis=1, keepdims=True)
     return np.asarray(np.maximum(many * scale, apart))
 

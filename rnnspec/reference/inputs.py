@@ -93,7 +93,7 @@ def read(node: Reading, weights: Arrays, row: Row, values: Arrays) -> Array:
 
 def _series(node: nodes.SeriesInput, weights: Arrays, values: Arrays, past: Array) -> Array:
     """The steps `[T, 1]` scaled, or the differences that they have, after zeros."""
-    found, reach = polynomial(node.differences), sum(node.differences)
+    found, reach = np.array(polynomial(node.differences)), sum(node.differences)
     if not reach:
         return _scaled(node, node.missing, weights, values, past)
     each = range(reach, len(past))

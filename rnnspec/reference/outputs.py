@@ -133,7 +133,7 @@ def forecast_of(node: nodes.ForecastOutput, weights: Arrays, values: Arrays, raw
 def _summed_up(node: nodes.ForecastOutput, differences: Array, base: Array) -> Array:
     """The values `[H, 1]` whose differences these are: each is what its difference leaves of those
     before it."""
-    back, known = polynomial(node.differences)[1:], base.tolist()
+    back, known = np.array(polynomial(node.differences)[1:]), base.tolist()
     for difference in differences[:, 0].tolist():
         known.append(difference - float(back @ np.array(known[-len(back) :])[::-1]))
     return np.array(known[len(base) :]).reshape(-1, 1)

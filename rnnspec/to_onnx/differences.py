@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from rnnspec.plan.nodes import ForecastOutput
 from rnnspec.plan.nodes.differences import summed_up
 from rnnspec.to_onnx.emitter import DOUBLE, FLOAT
@@ -42,7 +44,7 @@ def values_of(low: Lowering, node: ForecastOutput, differences: str) -> str:
         (low.vector(node.base), of_base, f"{name}.of_base"),
     ):
         wide = emit.cast(value, kind, DOUBLE, f"{title}.wide")
-        weight = emit.weight(f"{title}.matrix", matrix.T)
+        weight = emit.weight(f"{title}.matrix", np.array(matrix, np.float64).T)
         parts.append(emit.op("MatMul", [wide, weight], title))
     summed = emit.op("Add", parts, f"{name}.summed_up")
     return emit.unsqueeze(emit.cast(summed, DOUBLE, kind, f"{name}.values"), 2, f"{name}.by_step")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -42,9 +43,16 @@ def differences_ahead(values: Tensor, base: Tensor, lags: Sequence[int]) -> Tens
 
 def values_of(differences: Tensor, base: Tensor, lags: Sequence[int]) -> Tensor:
     """The values `[B, H]` of their differences `[B, H]` after the last ones `[B, K]`: float64."""
-    of_differences, of_base = (
-        torch.from_numpy(each).to(differences.device)
-        for each in summed_up(lags, differences.shape[1])
-    )
+    matrices = _matrices(tuple(lags), differences.shape[1])
+    of_differences, of_base = (each.to(differences.device) for each in matrices)
     wide, before = differences.to(torch.float64), base.to(torch.float64)
     return wide @ of_differences.t() + before @ of_base.t()
+
+
+@lru_cache(maxsize=8)
+def _matrices(lags: tuple[int, ...], horizon: int) -> tuple[Tensor, Tensor]:
+    """The same for every batch of a model."""
+    of_differences, of_base = summed_up(lags, horizon)
+    return torch.tensor(of_differences, dtype=torch.float64), torch.tensor(
+        of_base, dtype=torch.float64
+    )

@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rnnspec.plan.nodes.node import ColumnNode, Shape, Shapes, State
 
 
@@ -31,26 +28,24 @@ class LastValues(ColumnNode):
         return None
 
 
-def polynomial(lags: Sequence[int]) -> NDArray[np.float64]:
+def polynomial(lags: Sequence[int]) -> list[float]:
     """The coefficients `[K + 1]` of the product of 1 - L^k, that of L^0 first."""
-    found = np.ones(1)
+    found = [1.0]
     for lag in lags:
-        factor = np.zeros(lag + 1)
-        factor[[0, lag]] = 1.0, -1.0
-        found = np.convolve(found, factor)
+        before = [*[0.0] * lag, *found]
+        found = [one - other for one, other in zip([*found, *[0.0] * lag], before, strict=True)]
     return found
 
 
-def summed_up(lags: Sequence[int], horizon: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def summed_up(lags: Sequence[int], horizon: int) -> tuple[list[list[float]], list[list[float]]]:
     """The matrices A `[H, H]` and B `[H, K]` with y = A d + B b, where y are the values ahead, d
     their differences and b the last K values before them, the oldest first."""
-    found = polynomial(lags)
-    reach = len(found) - 1
-    rows = np.zeros((reach + horizon, reach + horizon))
-    rows[np.arange(reach), np.arange(reach)] = 1.0
-    for step in range(horizon):
-        at = reach + step
-        rows[at, at] = 1.0
-        for back in np.flatnonzero(found[1:]) + 1:
-            rows[at] -= found[back] * rows[at - back]
-    return rows[reach:, reach:], rows[reach:, :reach]
+    terms = [(back, c) for back, c in enumerate(polynomial(lags)) if back and c]
+    reach, wide = sum(lags), sum(lags) + horizon
+    rows = [[float(at == column) for column in range(wide)] for at in range(wide)]
+    for at in range(reach, wide):
+        for back, coefficient in terms:
+            before = rows[at - back]
+            rows[at] = [own - coefficient * b for own, b in zip(rows[at], before, strict=True)]
+    ahead = rows[reach:]
+    return [row[reach:] for row in ahead], [row[:reach] for row in ahead]
