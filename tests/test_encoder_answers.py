@@ -195,3 +195,26 @@ def test_places_are_marked_in_the_text() -> None:
     assert words(row) == "who <was> itwho was there anna lee said ben"
     marks = [(each.get("class"), words(each)) for each in row.iter("mark")]
     assert marks == [("missed", "anna"), ("found", "lee"), ("off", "said ben")]
+
+
+@pytest.mark.parametrize("order", [("passage", "question"), ("question", "passage")])
+def test_one_that_shares_layers_has_those_that_are_read(order: tuple[str, ...]) -> None:
+    """What a passage has behind what it asks of a question, the question that shares them lacks."""
+    passage: dict[str, Any] = {
+        "inputs": ["plain_frames.2"],
+        "layers": [
+            {"cell": "lstm", "units": 2, "name": "read"},
+            {"attend": "question.read"},
+            {"cell": "gru", "units": 2},
+        ],
+    }
+    each = {"passage": passage, "question": {"inputs": ["plain_frames"], "same_as": "passage"}}
+    data = encoders_data(
+        {name: each[name] for name in order}, outputs=[output("short_span", reads=["passage"])]
+    )
+    assert not list(findings(Spec.model_validate(data)))
+    plan, _ = plan_of(data)
+    names = [node.name for node in plan.nodes]
+    assert "encoders.passage.layers.2" in names
+    assert "encoders.question.layers.0" in names
+    assert "encoders.question.layers.2" not in names

@@ -27,6 +27,7 @@ from rnnspec.spec.views import (
     beside_encoders,
     encoder_read,
     layers_read,
+    of_one_encoder,
     views,
 )
 
@@ -58,8 +59,9 @@ def all_encoded(spec: language.Spec, facts: Facts, nodes: list[Node]) -> Several
     growing: dict[str, _Growing] = {}
     for view in views(spec):
         growing[view.name] = _Growing.of(view, facts, growing)
-    for each in growing.values():
-        each.until(LAST)
+    for name, each in growing.items():
+        for layer in _read_of(spec, name) if each.view.same_as else (LAST,):
+            each.until(layer)
     vectors = [each.vector() for each in growing.values()] if answers_of_all(spec) else []
     nodes += _in_turn(_nodes_of(growing))
     beside = _beside(spec, facts, nodes)
@@ -74,6 +76,17 @@ def all_encoded(spec: language.Spec, facts: Facts, nodes: list[Node]) -> Several
             for name, each in growing.items()
         )
     return Several(sources, beside, pooled, {name: each.known for name, each in growing.items()})
+
+
+def _read_of(spec: language.Spec, name: str) -> list[str]:
+    """The layers of an encoder that a decoder and answers of one encoder read. One that shares
+    those of another needs no more, whatever that one needs: what others attend to, and the vector,
+    are asked for."""
+    found = [LAST] if spec.decoder is not None else []
+    for output in spec.data.outputs:
+        if of_one_encoder(spec, output) and encoder_read(output) == name:
+            found += layers_read(output) or (LAST,)
+    return found
 
 
 def _of_encoder(layers: Sequence[Recurrent], name: str) -> tuple[Recurrent, ...]:
