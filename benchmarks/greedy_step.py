@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnxruntime as ort
@@ -41,6 +41,7 @@ CELL, HIDDEN = "decoder.layers.0.forward", "decoder.hidden"
 STATE, NEXT, TOKEN = f"{CELL}.h.before_2", f"{CELL}.sum_31", "output.answer.previous.before_2"
 FED, ROWS = "output.answer.search.steps", "output.answer.search.rows.before"
 Weights = dict[str, Any]
+Calls = dict[str, Callable[[], None]]
 
 
 class File:
@@ -52,7 +53,9 @@ class File:
 
     @property
     def outer(self) -> GraphProto:
-        return _loop(self.graph).attribute[0].g  # looked up anew: nodes that are moved are copies
+        return cast(
+            GraphProto, _loop(self.graph).attribute[0].g
+        )  # looked up anew: nodes that are moved are copies
 
     @property
     def loop(self) -> NodeProto:
@@ -60,7 +63,7 @@ class File:
 
     @property
     def body(self) -> GraphProto:
-        return self.loop.attribute[0].g
+        return cast(GraphProto, self.loop.attribute[0].g)
 
     def held(self, name: str) -> Any:
         (found,) = (each for each in self.graph.initializer if each.name == name)
@@ -88,7 +91,7 @@ class File:
 
 def _loop(graph: GraphProto) -> NodeProto:
     (found,) = (node for node in graph.node if node.op_type == "Loop")
-    return found
+    return cast(NodeProto, found)
 
 
 def op(kind: str, inputs: Sequence[str], outputs: str | Sequence[str], **given: Any) -> NodeProto:
@@ -305,9 +308,9 @@ def unrolled(steps: int) -> Callable[[File], None]:
             op("Div", ["trip.sum", "trip.size"], "trip.count"),
         ]
         outer = list(file.outer.node)
-        at = outer.index(loop)
+        place = outer.index(loop)
         del file.outer.node[:]
-        file.outer.node.extend([*outer[:at], *before, loop, *after, *outer[at + 1 :]])
+        file.outer.node.extend([*outer[:place], *before, loop, *after, *outer[place + 1 :]])
 
     return change
 
@@ -390,7 +393,7 @@ def compare(
         sessions[name] = session(file.model)
         for one, other in zip(sessions[name].run(None, fed), expected, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4, err_msg=name)
-    calls = {name: partial(s.run, None, fed) for name, s in sessions.items()}
+    calls: Calls = {name: partial(s.run, None, fed) for name, s in sessions.items()}
     taken = interleave(calls, rounds)
     return min(taken["file"]), {n: ratio(taken[n], taken["file"]) for n in forms}
 
@@ -429,7 +432,7 @@ def a_step(base: ModelProto, fed: Any, rounds: int) -> float:
     (trips,) = (each for each in short.graph.initializer if each.name == f"integer.{STEPS}")
     trips.CopyFrom(numpy_helper.from_array(np.array(4), trips.name))
     sessions = {"whole": session(base), "short": session(short)}
-    calls = {name: partial(s.run, None, fed) for name, s in sessions.items()}
+    calls: Calls = {name: partial(s.run, None, fed) for name, s in sessions.items()}
     taken = interleave(calls, rounds)
     return statistics.median(
         (a - b) / (STEPS - 4) for a, b in zip(taken["whole"], taken["short"], strict=True)
