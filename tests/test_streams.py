@@ -276,6 +276,19 @@ def test_a_reverse_layer_is_refused(tmp_path: Path) -> None:
         stream_of(plan)
 
 
+def test_a_reason_that_no_other_layer_mends_is_told_first() -> None:
+    """Those of a layer say how to train another one, which would be refused for the answer."""
+    backwards: list[dict[str, Any]] = [{"cell": "gru", "units": 4, "direction": "bidirectional"}]
+    for data in (
+        spec_data("N:1", ["words"], [output("span")], backwards),
+        spec_data("N:1", ["words"], [output("position")], backwards),
+        {**decoders.points(), "encoder": {"layers": backwards}},
+        {**decoders.points("out_frames"), "encoder": {"layers": backwards}},
+    ):
+        with pytest.raises(ExportError, match=r"chosen among all steps|once the input has ended"):
+            stream_of(plan_of(data)[0])
+
+
 @pytest.mark.parametrize("name", ["norm mean", "pool max", "learned initial state gru reverse"])
 def test_a_graph_that_forgets_is_found_out(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -165,6 +165,11 @@ def window_states(name: str, left: int, right: int, stride: int, width: tuple[in
     return (*kept, StreamState(f"{name}.count", (), "int64"))
 
 
+OF_ALL_STEPS = nodes.PositionOutput | nodes.PointerOutput | nodes.FramesOutput
+"""Answers that may be made of all steps, whatever the layers are: their reason is told first, for
+what helps with a layer would not help."""
+
+
 def stream_of(plan: Plan, ids: bool = False, *, joined: bool = False, step: bool = False) -> Stream:
     """The states of a plan. Raises ExportError with the first layer that needs the whole row, and
     why; for states that cannot be `joined`, and for a layer that does not answer each `step` at
@@ -184,7 +189,7 @@ def stream_of(plan: Plan, ids: bool = False, *, joined: bool = False, step: bool
             " chunk has one number of steps"
         )
     found: dict[str, States] = {}
-    for node in plan.nodes:
+    for node in sorted(plan.nodes, key=lambda node: not isinstance(node, OF_ALL_STEPS)):
         try:
             found[node.name] = _states(reading, node)
         except CannotStream as reason:
@@ -192,6 +197,7 @@ def stream_of(plan: Plan, ids: bool = False, *, joined: bool = False, step: bool
                 f"{plan.name} cannot answer chunk by chunk: {_title(node)} {reason}"
             ) from None
     begun: dict[str, States] = {BEGUN: (StreamState(BEGUN, ()),)} if reading.begun else {}
+    found = {node.name: found[node.name] for node in plan.nodes}
     states = begun | {name: own for name, own in found.items() if own}
     stream = Stream(plan, states, reading.lags, joined, step)
     if joined:
