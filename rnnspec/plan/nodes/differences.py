@@ -42,10 +42,14 @@ def summed_up(lags: Sequence[int], horizon: int) -> tuple[list[list[float]], lis
     their differences and b the last K values before them, the oldest first."""
     terms = [(back, c) for back, c in enumerate(polynomial(lags)) if back and c]
     reach, wide = sum(lags), sum(lags) + horizon
-    rows = [[float(at == column) for column in range(wide)] for at in range(wide)]
+    ahead: list[list[float]] = []
     for at in range(reach, wide):
+        row = [float(at == column) for column in range(wide)]
         for back, coefficient in terms:
-            before = rows[at - back]
-            rows[at] = [own - coefficient * b for own, b in zip(rows[at], before, strict=True)]
-    ahead = rows[reach:]
+            if at - back < reach:  # a known value
+                row[at - back] -= coefficient
+            else:
+                before = ahead[at - back - reach]
+                row = [own - coefficient * b for own, b in zip(row, before, strict=True)]
+        ahead.append(row)
     return [row[reach:] for row in ahead], [row[:reach] for row in ahead]
