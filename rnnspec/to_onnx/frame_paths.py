@@ -10,18 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnspec.plan.nodes import Decoder, FramesOutput, PreviousFrame
-from rnnspec.plan.nodes.quantiles import SEED_STRIDE, uniforms
-from rnnspec.plan.sampling_rng import BITS, P
+from rnnspec.plan.nodes.quantiles import uniforms
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.distributions import Units, parameters_of
 from rnnspec.to_onnx.emitter import BOOL, DOUBLE, FLOAT, INT64, Emitter, Extent
-from rnnspec.to_onnx.intervals import seed_input
 from rnnspec.to_onnx.loop import Loop
 from rnnspec.to_onnx.lowering import Lowering
 from rnnspec.to_onnx.numbers import centre_and_scale, scaled_type
+from rnnspec.to_onnx.path_draws import PathDraws, path_draws
 from rnnspec.to_onnx.quantiles import draw
 from rnnspec.to_onnx.rows import Rows, rows_of
-from rnnspec.to_onnx.sampling_rng import bits, keys
 
 PATH_STEPS = "path_steps"
 """Name of the dimension of the steps of the longest path."""
@@ -42,16 +40,14 @@ class Paths:
 class _Draws:
     """What stands outside of the loop for the draws of frames.
 
-    `centre` and `scale`, float64 `[width]`, "" where frames are not scaled; `of` the `keys` of the
-    seeds of the paths, int64 `[R, 1]`; `offsets`, int64 `[R, laws J]`, of the uniform draws of a
-    step.
+    `centre` and `scale`, float64 `[width]`, "" where frames are not scaled; `uniform` are the
+    laws J uniform draws of a step.
     """
 
     node: FramesOutput
     centre: str
     scale: str
-    of: tuple[str, str]
-    offsets: str
+    uniform: PathDraws
 
 
 def lower_drawn(low: Lowering, node: FramesOutput, most: str) -> Paths:
@@ -131,22 +127,13 @@ def stopping(
 
 
 def _draws(low: Lowering, node: FramesOutput, rows: Rows) -> _Draws:
-    emit, name, many = low.emit, f"{node.name}.draws", node.paths
-    place = [each.name for each in low.plan.outputs].index(node.name)
-    moved = emit.integer((place + 1) * SEED_STRIDE)
-    seed = emit.op("Add", [seed_input(low), moved], f"{name}.seed")
-    seed = emit.unsqueeze(rows.repeated(seed), 1, f"{name}.seeds")
-    number = emit.op("Mod", [rows.numbers(rows.count()), emit.integer(many)], f"{name}.number")
-    count = node.laws * uniforms(node.law)
-    first = emit.op("Mul", [number, emit.integer(count)], f"{name}.first")
-    column = emit.unsqueeze(first, 1, f"{name}.row")
-    each = emit.constant(np.arange(count, dtype=np.int64), f"{name}.each")
-    offsets = emit.op("Add", [column, each], f"{name}.offsets")
+    emit, count = low.emit, node.laws * uniforms(node.law)
+    uniform = path_draws(low, node, rows, count, f"{node.name}.draws")
     centre, scale = "", ""
     if found := centre_and_scale(low, node):
         kind = scaled_type(node)
         centre, scale = (emit.cast(v, kind, DOUBLE, f"{v}.of_paths") for v in found)
-    return _Draws(node, centre, scale, keys(emit, seed, name), offsets)
+    return _Draws(node, centre, scale, uniform)
 
 
 def _drawn(emit: Emitter, draws: _Draws, raw: str, step: str) -> tuple[str, str]:
@@ -189,12 +176,7 @@ def _drawn(emit: Emitter, draws: _Draws, raw: str, step: str) -> tuple[str, str]
 def _uniform(emit: Emitter, draws: _Draws, step: str, name: str) -> str:
     """The uniform draws of a step, float64 `[R, 1, J]`, of several laws `[R, laws, 1, J]`."""
     node, each = draws.node, uniforms(draws.node.law)
-    start = emit.op("Mul", [step, emit.integer(node.paths * node.laws * each)], f"{name}.start")
-    number = emit.op("Add", [draws.offsets, start], f"{name}.steps")
-    number = emit.op("Mod", [number, emit.integer(P)], f"{name}.steps.rest")
-    whole = emit.cast(bits(emit, draws.of, number, name), INT64, DOUBLE, f"{name}.whole")
-    middle = emit.op("Add", [whole, emit.number(0.5, DOUBLE)], f"{name}.middle")
-    unit = emit.op("Mul", [middle, emit.number(2.0**-BITS, DOUBLE)], f"{name}.unit")
+    unit = draws.uniform.at(emit, step, None, name)
     of_laws = (node.laws, 1, each) if node.laws > 1 else (1, each)
     return emit.op("Reshape", [unit, emit.integers(0, *of_laws)], f"{name}.uniform")
 

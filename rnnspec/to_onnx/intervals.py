@@ -7,16 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnspec.plan.names import SEED
 from rnnspec.plan.nodes import ForecastOutput, NumericOutput
-from rnnspec.plan.nodes.quantiles import SEED_STRIDE, ends, uniforms
-from rnnspec.plan.sampling_rng import BITS
+from rnnspec.plan.nodes.quantiles import ends, uniforms
 from rnnspec.to_onnx.distributions import Units
-from rnnspec.to_onnx.emitter import DOUBLE, INT64, Extent
-from rnnspec.to_onnx.lowering import BATCH, Lowering
+from rnnspec.to_onnx.emitter import DOUBLE, Extent
+from rnnspec.to_onnx.lowering import Lowering
 from rnnspec.to_onnx.numbers import UNITS
 from rnnspec.to_onnx.quantiles import draw, quantile
-from rnnspec.to_onnx.sampling_rng import bits, keys
+from rnnspec.to_onnx.sampling_rng import keys, output_seeds, uniform
 
 Told = Callable[[str, str, int, list[Extent], str], object]
 """`(value, title, kind, extents, doc)`: the value leaves the model."""
@@ -95,34 +93,20 @@ def _draws(low: Lowering, node: Distributed, laws: Laws, of: Mapping[str, str]) 
     first = of[node.law.parameters[0].name]
     rows = emit.op("Shape", [first], f"{name}.laws", start=0, end=axes)
     each = emit.integers(node.samples, uniforms(node.law))
-    uniform = _uniform(low, node, emit.concat([rows, each], 0, f"{name}.shape"), name)
+    drawn = _uniform(low, node, emit.concat([rows, each], 0, f"{name}.shape"), name)
     if laws.joint and node.law.width == 1:  # as of one number
         of = {"weights": of["weights"]} | {
             part: emit.squeeze(of[part], -1, f"{name}.{part}") for part in ("means", "deviations")
         }
-    found = draw(emit, node.law, of, uniform, name, axes)
+    found = draw(emit, node.law, of, drawn, name, axes)
     return emit.unsqueeze(found, -2, f"{name}.of_one") if laws.lone else found
 
 
 def _uniform(low: Lowering, node: Distributed, shape: str, name: str) -> str:
     """Uniform draws, float64 of a shape that begins with the rows of the batch."""
-    emit, place = low.emit, low.plan.outputs.index(node)
-    moved = emit.op(
-        "Add", [seed_input(low), emit.integer((place + 1) * SEED_STRIDE)], f"{name}.seed"
-    )
-    of_seed = keys(emit, emit.unsqueeze(moved, 1, f"{name}.seeds"), name)
+    emit, seeds = low.emit, output_seeds(low, node.name, name)
+    of_seed = keys(emit, emit.unsqueeze(seeds, 1, f"{name}.seeds"), name)
     others = emit.slice(shape, 1, 2**31, 0, f"{name}.each")
     count = emit.reduce("ReduceProd", others, 0, f"{name}.count")
     steps = emit.unsqueeze(emit.range(count, f"{name}.steps"), 0, f"{name}.of_row")
-    drawn = emit.cast(bits(emit, of_seed, steps, name), INT64, DOUBLE, f"{name}.exact")
-    middle = emit.op("Add", [drawn, emit.number(0.5, DOUBLE)], f"{name}.middle")
-    uniform = emit.op("Mul", [middle, emit.number(2.0**-BITS, DOUBLE)], f"{name}.unit")
-    return emit.op("Reshape", [uniform, shape], f"{name}.uniform")
-
-
-def seed_input(low: Lowering) -> str:
-    """The seeds of the rows, int64 `[B]`, which all answers by chance share."""
-    if not low.seeds:
-        doc = "the seed of each row's draws, any number"
-        low.seeds.append(low.emit.input(SEED, INT64, [BATCH], doc, reserved=True))
-    return low.seeds[0]
+    return emit.op("Reshape", [uniform(emit, of_seed, steps, name), shape], f"{name}.uniform")

@@ -10,34 +10,30 @@ import numpy as np
 
 from rnnspec.plan.names import output_names
 from rnnspec.plan.nodes import Decoder, ForecastOutput
-from rnnspec.plan.nodes.quantiles import SEED_STRIDE, uniforms
-from rnnspec.plan.sampling_rng import BITS, P
+from rnnspec.plan.nodes.quantiles import uniforms
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.distributions import Units, parameters_of, split_raw
-from rnnspec.to_onnx.emitter import DOUBLE, FLOAT, INT64, Emitter, Extent
-from rnnspec.to_onnx.intervals import seed_input
+from rnnspec.to_onnx.emitter import DOUBLE, FLOAT, Emitter, Extent
 from rnnspec.to_onnx.loop import Loop
 from rnnspec.to_onnx.lowering import BATCH, Lowering, Vector
 from rnnspec.to_onnx.numbers import UNITS, centre_and_scale, scaled_type
+from rnnspec.to_onnx.path_draws import PathDraws, path_draws
 from rnnspec.to_onnx.quantiles import draw
 from rnnspec.to_onnx.rows import Rows, rows_of
-from rnnspec.to_onnx.sampling_rng import bits, keys
 
 
 @dataclass(frozen=True, slots=True)
 class _Draws:
     """What stands outside of the loop for the draws of a forecast.
 
-    `centre` and `scale` of the series, float64 `[R, 1]` or `[1]`, "" where it is not scaled; `of`
-    the `keys` of the seeds of the paths, int64 `[R, 1]`; `offsets`, int64 `[R, J]`, of the uniform
-    draws of a step.
+    `centre` and `scale` of the series, float64 `[R, 1]` or `[1]`, "" where it is not scaled;
+    `uniform` are the J uniform draws of a step.
     """
 
     node: ForecastOutput
     centre: str
     scale: str
-    of: tuple[str, str]
-    offsets: str
+    uniform: PathDraws
 
 
 def lower_paths(low: Lowering, node: Decoder, ends: Sequence[ForecastOutput], last: str) -> Vector:
@@ -65,28 +61,22 @@ def lower_paths(low: Lowering, node: Decoder, ends: Sequence[ForecastOutput], la
 
 
 def _draws(low: Lowering, end: ForecastOutput, rows: Rows) -> _Draws:
-    emit, name, many = low.emit, f"{end.name}.draws", end.paths
-    place = [each.name for each in low.plan.outputs].index(end.name)
-    moved = emit.integer((place + 1) * SEED_STRIDE)
-    seed = emit.op("Add", [seed_input(low), moved], f"{name}.seed")
-    seed = emit.unsqueeze(rows.repeated(seed), 1, f"{name}.seeds")
-    number = emit.op("Mod", [rows.numbers(rows.count()), emit.integer(many)], f"{name}.number")
-    each = emit.integers(*range(uniforms(end.law)))
-    first = emit.op("Mul", [number, emit.integer(uniforms(end.law))], f"{name}.first")
-    offsets = emit.op("Add", [emit.unsqueeze(first, 1, f"{name}.row"), each], f"{name}.offsets")
+    emit = low.emit
+    uniform = path_draws(low, end, rows, uniforms(end.law), f"{end.name}.draws")
     centre, scale = "", ""
     if found := centre_and_scale(low, end):
         kind, ends = scaled_type(end), list(found)
         if end.moments:
             ends = [rows.repeated(value) for value in ends]
         centre, scale = (emit.cast(v, kind, DOUBLE, f"{v}.of_paths") for v in ends)
-    return _Draws(end, centre, scale, keys(emit, seed, name), offsets)
+    return _Draws(end, centre, scale, uniform)
 
 
 def _drawn(emit: Emitter, draws: _Draws, raw: str, step: str) -> tuple[str, str]:
     """A draw by raw numbers `[R, k]`, as it is told, and scaled as the series: `[R, 1]` each."""
     law, name = draws.node.law, f"{draws.node.name}.draw"
-    uniform = _uniform(emit, draws, step, name)
+    unit = draws.uniform.at(emit, step, draws.node.horizon, name)
+    uniform = emit.unsqueeze(unit, 1, f"{name}.uniform")  # [R, 1, J]
     units, moved = Units(emit, name), bool(draws.scale) and not law.is_scaled
     if moved:
         units = Units(emit, name, draws.centre, draws.scale, DOUBLE, DOUBLE)
@@ -101,20 +91,6 @@ def _drawn(emit: Emitter, draws: _Draws, raw: str, step: str) -> tuple[str, str]
     if law.is_scaled:  # what is answered is what was read
         value = emit.cast(narrow, FLOAT, DOUBLE, f"{name}.told")
     return value, narrow
-
-
-def _uniform(emit: Emitter, draws: _Draws, step: str, name: str) -> str:
-    """The uniform draws of a step, float64 `[R, 1, J]`."""
-    node = draws.node
-    each = node.paths * uniforms(node.law)
-    start = emit.op("Mul", [step, emit.integer(each)], f"{name}.start")
-    number = emit.op("Add", [draws.offsets, start], f"{name}.steps")
-    if node.horizon * each >= P:
-        number = emit.op("Mod", [number, emit.integer(P)], f"{name}.steps.rest")
-    whole = emit.cast(bits(emit, draws.of, number, name), INT64, DOUBLE, f"{name}.whole")
-    middle = emit.op("Add", [whole, emit.number(0.5, DOUBLE)], f"{name}.middle")
-    unit = emit.op("Mul", [middle, emit.number(2.0**-BITS, DOUBLE)], f"{name}.unit")
-    return emit.unsqueeze(unit, 1, f"{name}.uniform")
 
 
 def lower_sampled(low: Lowering, node: ForecastOutput) -> Vector:

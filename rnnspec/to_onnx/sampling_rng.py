@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+from rnnspec.plan.names import SEED
+from rnnspec.plan.nodes.quantiles import SEED_STRIDE
 from rnnspec.plan.sampling_rng import BITS, GOLDEN, P, Q
-from rnnspec.to_onnx.emitter import Emitter
+from rnnspec.to_onnx.emitter import DOUBLE, INT64, Emitter
+from rnnspec.to_onnx.lowering import BATCH, Lowering
+
+
+def seed_input(low: Lowering) -> str:
+    """The seeds of the rows, int64 `[B]`, which all answers by chance share."""
+    if not low.seeds:
+        doc = "the seed of each row's draws, any number"
+        low.seeds.append(low.emit.input(SEED, INT64, [BATCH], doc, reserved=True))
+    return low.seeds[0]
+
+
+def output_seeds(low: Lowering, output: str, name: str) -> str:
+    """The seeds of the draws of one output, int64 `[B]`."""
+    place = [each.name for each in low.plan.outputs].index(output)
+    moved = low.emit.integer((place + 1) * SEED_STRIDE)
+    return low.emit.op("Add", [seed_input(low), moved], f"{name}.seed")
 
 
 def keys(emit: Emitter, seed: str, name: str) -> tuple[str, str]:
@@ -25,6 +43,13 @@ def bits(emit: Emitter, of_seed: tuple[str, ...], step: str, name: str) -> str:
         value = emit.op("Add", [value, key], f"{name}.keyed")
     value = _cube(emit, value, f"{name}.last")
     return emit.op("Mod", [value, emit.integer(1 << BITS)], f"{name}.bits")
+
+
+def uniform(emit: Emitter, of_seed: tuple[str, ...], step: str, name: str) -> str:
+    """The same draws as float64 between 0 and 1, each in the middle of its cell."""
+    whole = emit.cast(bits(emit, of_seed, step, name), INT64, DOUBLE, f"{name}.whole")
+    middle = emit.op("Add", [whole, emit.number(0.5, DOUBLE)], f"{name}.middle")
+    return emit.op("Mul", [middle, emit.number(2.0**-BITS, DOUBLE)], f"{name}.unit")
 
 
 def _cube(emit: Emitter, value: str, name: str) -> str:

@@ -17,10 +17,10 @@ from rnnspec.plan.stream import HELD
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.copying import ExtendedVocabulary, beside_pads
 from rnnspec.to_onnx.emitter import BOOL, FLOAT, INT64, STRING, Emitter, Extent
-from rnnspec.to_onnx.intervals import seed_input
 from rnnspec.to_onnx.loop import Loop
 from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, Vector
 from rnnspec.to_onnx.rows import Rows, rows_of
+from rnnspec.to_onnx.sampling_rng import seed_input
 from rnnspec.to_onnx.search import beam, greedy
 from rnnspec.to_onnx.search.loop import ANSWER, SearchResult, Task, limits_of
 from rnnspec.to_onnx.search.prompt import search_start
