@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional as F
 
 import rnnspec
@@ -19,6 +20,8 @@ from rnnspec.errors import DataError
 from rnnspec.objective.objective import Forward, Objective
 from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan import resolve
+from rnnspec.plan.facts import ClassFacts
+from rnnspec.plan.facts_file import read_facts, write_facts
 from rnnspec.source.text import Source
 from rnnspec.spec import Spec
 from rnnspec.spec.load import load_source
@@ -27,6 +30,7 @@ from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
 from rnnspec.train.feed import MicroBatch, rows_of
 from rnnspec.train.step import TrainStep
+from tests.data_rows import any_spec, write_rows
 from tests.kinds import batched, facts_of, output, random_rows, spec_data, strong_weights
 from tests.targets import random_targets
 
@@ -147,6 +151,24 @@ def test_a_row_of_weight_2_counts_as_two_and_one_of_0_not_at_all(name: str) -> N
         assert scaled[column].item() == pytest.approx(value.item()), "a weighted mean"
 
 
+def test_a_penalty_is_whole_where_an_output_has_no_true_answer() -> None:
+    """What a step adds to the gradient for the outputs of a layer does not depend on how many of
+    the answers are known."""
+    outputs = [output("class"), output("out_number")]
+    data = spec_data("N:1", ["frames"], outputs, layers=[{**SMALL, "activation_l2": 3.0}])
+    objective, batch = objective_of(data)
+    unknown = {**batch.targets, "out_number": np.full_like(batch.targets["out_number"], np.nan)}
+    some = replace(batch, targets=unknown)
+    without, _ = objective_of(spec_data("N:1", ["frames"], outputs, layers=[SMALL]))
+    penalties = []
+    for given in (batch, some):
+        pairs = zip(gradients_of(objective, [given]), gradients_of(without, [given]), strict=True)
+        penalties.append([one - other for one, other in pairs])
+    assert any((part.abs() > 1e-3).any() for part in penalties[0])
+    for one, other in zip(*penalties, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-9)
+
+
 SPEC = """
 name: weighed
 cardinality: N:1
@@ -190,6 +212,32 @@ def test_weights_that_cannot_be(tmp_path: Path, cells: list[str], message: str) 
     with pytest.raises(DataError) as caught:
         encoded(tmp_path, cells)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["class", "ordinal", "tags"])
+def test_balanced_labels_count_rows_as_they_weigh(kind: str, tmp_path: Path) -> None:
+    """As scikit-learn has it, which is as if the rows stood there as often."""
+    labels, weights = ["a", "b", "b", "a", "b"], [4.0, 0.5, 0.0, 1.0, 0.25]
+    rows = [
+        {"x": [[1.0]], "y": [label] if kind == "tags" else label, "w": weight}
+        for label, weight in zip(labels, weights, strict=True)
+    ]
+    answer: dict[str, Any] = {"column": "y", "as": kind, "class_weights": "balanced"}
+    answer |= {"labels": ["b", "a"]} if kind == "ordinal" else {}
+    frames = {"column": "x", "as": "frames"}
+    for weight, of_rows in ((None, None), ("w", weights)):
+        spec = any_spec("N:N" if kind == "tags" else "N:1", [frames], answer, weight=weight)
+        facts = survey(spec, write_rows(tmp_path / "rows.jsonl", rows))
+        known = facts.outputs["y"]
+        assert isinstance(known, ClassFacts)
+        found = loss_settings_of(spec, facts).of("y").class_weights
+        expected = compute_class_weight(
+            "balanced", classes=np.array(known.labels), y=labels, sample_weight=of_rows
+        )
+        assert found == pytest.approx(tuple(expected))
+        (kept := tmp_path / str(weight)).mkdir()
+        write_facts(kept, facts)
+        assert read_facts(kept).outputs == facts.outputs
 
 
 def test_a_file_without_weights_is_measured_with_a_note(tmp_path: Path) -> None:

@@ -42,6 +42,24 @@ def test_a_gain_below_min_delta_is_kept_and_does_not_count(tmp_path: Path) -> No
     assert trainer._stops_early()
 
 
+@pytest.mark.parametrize(
+    ("values", "stale"),
+    [
+        ([0.5, 0.5625, 0.625], 0),
+        ([0.5, 0.625, 0.6875, 0.75], 0),
+        ([0.5, 0.6875, 0.75, 0.78], 2),
+        ([0.5, 0.625, 0.6875, 0.8125, 0.8125], 1),
+    ],
+)
+def test_small_gains_add_up_to_an_improvement(
+    values: list[float], stale: int, tmp_path: Path
+) -> None:
+    """`wait` of `keras.callbacks.EarlyStopping(mode="max", patience=9, min_delta=0.1)` of Keras
+    3.15 after these values; the best weights are the last ones' all the same."""
+    found = watching(values, tmp_path, min_delta=0.1, patience=9).position
+    assert (found.stale, found.best) == (stale, max(values))
+
+
 def test_a_metric_of_one_output_of_several_is_told_by_its_name() -> None:
     plan = frames_plan("lstm")
     assert monitor_of("label.accuracy", plan).larger and monitor_of("accuracy", plan).larger

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rnnspec.data.columns.base import add_chunk
 from rnnspec.data.columns.gather import collectors, facts_of, outputs_of
+from rnnspec.data.columns.labels import ClassCollector
 from rnnspec.data.columns.numbers import SeriesColumn
 from rnnspec.data.constants import constants_of
 from rnnspec.data.naive import training_scales
@@ -61,7 +62,8 @@ def survey(
         return replace(found, constants=constants)
     kept = _Rows(reading, train, share)
     inputs, outputs = collectors(spec, reading, lambda: kept.read(columns, None))
-    columns = [*inputs, *outputs, *reading.censored.values()]
+    weights = (each.weight for each in outputs.values() if isinstance(each, ClassCollector))
+    columns = [*inputs, *outputs, *reading.censored.values(), *dict.fromkeys(filter(None, weights))]
     encoders = [*inputs.items(), *outputs.items()]
     axes = encoder_of(spec) | encoder_answered(spec)
     for chunk, bad in kept.read(columns, report):

@@ -116,8 +116,9 @@ def _class_weights(chosen: str | Mapping[str, float], known: ClassFacts) -> tupl
     if chosen == "none":
         return ()
     if isinstance(chosen, str):
-        rows = sum(known.counts)
-        return tuple(rows / (len(known.labels) * max(1, count)) for count in known.counts)
+        counts = known.weighed or known.counts
+        rows = sum(counts)
+        return tuple(rows / (len(known.labels) * (count or 1)) for count in counts)
     return tuple(chosen.get(label, 1.0) for label in known.labels)
 
 

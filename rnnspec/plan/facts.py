@@ -153,6 +153,9 @@ class ClassFacts:
     """Probabilities above which labels are answered, where they were chosen on validation rows once
     the model was trained: one of all labels, or one of each."""
     ordered: bool = False
+    weighed: tuple[float, ...] = ()
+    """The sum of the weights of these rows, or of the rows of these steps, where rows have weights
+    and labels are balanced by them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ def _written(folder: Path, side: str, column: str, facts: ColumnFacts) -> dict[s
             return {"kind": "positions", **asdict(facts)}
         case TextFacts():
             return _written_text(folder, side, column, facts)
-        case ClassFacts(labels=labels, counts=counts, longest=longest, most=most, ordered=ordered):
+        case ClassFacts(labels=labels, counts=counts, longest=longest, most=most):
             name = _name(side, column)
             _write_entries(folder, name, labels)
             return {
@@ -98,7 +98,8 @@ def _written(folder: Path, side: str, column: str, facts: ColumnFacts) -> dict[s
                 "entries": len(labels),
                 "vocabulary": name,
                 "counts": list(counts),
-                **({"ordered": True} if ordered else {}),
+                **({"ordered": True} if facts.ordered else {}),
+                **({"weighed": list(facts.weighed)} if facts.weighed else {}),
             }
 
 
@@ -282,7 +283,8 @@ def _column(
                 place.at("counts").fail(f"has {len(counts)} entries for {len(labels)} labels")
             longest, most = place.at("longest").whole(about), place.at("most").whole(about)
             ordered = about.get("ordered") is True
-            return ClassFacts(labels, counts, longest, most, ordered=ordered)
+            weighed = place.at("weighed").floats(about, len(labels)) if "weighed" in about else ()
+            return ClassFacts(labels, counts, longest, most, ordered=ordered, weighed=weighed)
         case "positions":
             longest = place.at("longest").whole(about)
             spread = (place.at(name).real(about) for name in ("mean_length", "length_deviation"))

@@ -69,7 +69,8 @@ ClassWeights = Annotated[
     ByShape("none, balanced, or a mapping of labels to weights", by_type(str, Mapping)),
     Field(
         description="Factor of the loss of each label: 'none' is 1 for all, 'balanced' is rows / "
-        "(labels * rows of the label), or a mapping of labels to factors, 1 for the others."
+        "(labels * rows of the label), where a row counts as often as it weighs (data.weight), or a"
+        " mapping of labels to factors, 1 for the others."
     ),
 ]
 Answered = Annotated[

@@ -76,7 +76,7 @@ class Plateau(Option, name="plateau"):
     factor: Factor = Field(default=0.5, description="What the rate is multiplied by each time.")
     patience: Count = Field(default=2, description="Epochs without improvement before it falls.")
     min_delta: NotNegative = Field(
-        default=0.0, description="Least change that counts as an improvement."
+        default=0.0, description="Least change, since the last improvement, that counts as one."
     )
     floor: Floor = 0.0
 

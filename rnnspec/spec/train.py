@@ -24,7 +24,9 @@ class EarlyStopping(Model):
     )
     patience: Count = Field(default=3, description="Epochs without improvement before stopping.")
     min_delta: NotNegative = Field(
-        default=0.0, description="Least change that counts as an improvement."
+        default=0.0,
+        description="Least change, since the last improvement, that counts as one; the best weights"
+        " are kept whatever it is.",
     )
 
 

@@ -31,9 +31,9 @@ class Position:
 
     Sums over the running epoch: of the loss over `weight` answers, of `rows`, of `real` steps and
     those with padding, of the gradient's norm and of how often it was `clipped`. `best` value of
-    the monitored metric and the loss beside it, None before the first epoch's end; `stale` epochs
-    since; `lines` of metrics written; `seconds` spent on the epoch; warnings given already are in
-    `warned`.
+    the monitored metric and the loss beside it, None before the first epoch's end; `improved`, its
+    last value that early stopping counts as an improvement, and the `stale` epochs since; `lines`
+    of metrics written; `seconds` spent on the epoch; warnings given already are in `warned`.
     """
 
     epoch: int = 0
@@ -50,6 +50,7 @@ class Position:
     best: float | None = None
     best_loss: float | None = None
     best_epoch: int = 0
+    improved: float = 0.0
     stale: int = 0
     lines: int = 0
     seconds: float = 0.0
@@ -64,6 +65,7 @@ class Position:
             best=self.best,
             best_loss=self.best_loss,
             best_epoch=self.best_epoch,
+            improved=self.improved,
             stale=self.stale,
             lines=self.lines + 1,
             plateau=self.plateau,
@@ -120,6 +122,8 @@ def load(path: Path, train_step: TrainStep, processes: Processes = ALONE) -> Pos
     arrays, about = read_arrays(path)
     try:
         found = json.loads(about["position"])
+        if found["best"] is not None:  # a checkpoint of before 'improved' was kept
+            found.setdefault("improved", found["best"])
         position = Position(**{**found, "plateau": PlateauState(**found["plateau"])})
         train_step.model.load_state_dict(_part(arrays, "model."))
         load_entries(train_step.optimizer, _part(arrays, "optimizer."))

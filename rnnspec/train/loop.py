@@ -340,7 +340,8 @@ class Trainer:
     def _is_best(self, record: Record) -> bool:
         """Whether this epoch's weights are kept: the best by the monitored metric, of equal ones
         those of the lowest loss; without validation rows always. An equal value is no
-        improvement."""
+        improvement. Of early stopping an improvement is counted from the last value that was one,
+        so that small gains add up."""
         at, stopping = self.position, self.settings.early_stopping
         if self.monitor.key not in record:  # there are no validation rows
             at.best_epoch = at.epoch + 1
@@ -348,7 +349,10 @@ class Trainer:
         value, cost = float(record[self.monitor.key]), self.monitor.cost
         first = at.best is None  # kept whatever it is worth
         gain = math.inf if at.best is None else cost(at.best) - cost(value)
-        at.stale = 0 if gain > (stopping.min_delta if stopping else 0) else at.stale + 1
+        if first or cost(at.improved) - cost(value) > (stopping.min_delta if stopping else 0):
+            at.improved, at.stale = value, 0
+        else:
+            at.stale += 1
         loss = Monitor("valid.loss").cost(float(record.get("valid.loss", math.nan)))
         equal = at.best is not None and cost(at.best) == cost(value)
         kept = gain > 0 or (equal and at.best_loss is not None and loss < at.best_loss)

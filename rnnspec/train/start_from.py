@@ -108,7 +108,9 @@ def _with_labels(
     labels = tuple(sorted({*new.labels, *old.labels}))
     of_label = dict(zip(new.labels, new.counts, strict=False))
     counts = tuple(of_label.get(label, 0) for label in labels) if new.counts else ()
-    found = replace(new, labels=labels, counts=counts)
+    of_weights = dict(zip(new.labels, new.weighed, strict=False))
+    weighed = tuple(of_weights.get(label, 0.0) for label in labels) if new.weighed else ()
+    found = replace(new, labels=labels, counts=counts, weighed=weighed)
     return found, [f"{column} has new labels: {_listed(more)}"] if more else []
 
 

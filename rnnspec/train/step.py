@@ -111,7 +111,8 @@ class TrainStep:
         loss = sum(others, start=first)
         value = loss.item()
         if active is not None:  # the reported loss leaves penalties out
-            loss = loss + active * (sum(shares.values()) / len(shares))
+            answered = sum(1 for column in losses if totals[column])
+            loss = loss + active * (sum(shares.values()) / answered)
         if math.isfinite(value):
             self.scaler.scale(loss).backward()
         return value

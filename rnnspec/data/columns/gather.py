@@ -240,7 +240,15 @@ INPUTS: Mapping[type[Input], Callable[[Any, Reading, Chunks], FactCollector | No
 def _tags(column: TagsOutput, reading: Reading) -> ClassCollector:
     in_series = reading.series is not None  # the rows of the table are the steps
     scheme, order = SchemeCheck(column.scheme), tuple(map(str, column.labels or ()))
-    return ClassCollector(column.column, not in_series, in_series, scheme, order=order)
+    weight = _balanced_by(column, reading)
+    return ClassCollector(
+        column.column, not in_series, in_series, scheme, order=order, weight=weight
+    )
+
+
+def _balanced_by(column: ClassOutput | OrdinalOutput | TagsOutput, reading: Reading) -> str | None:
+    """The column of the weights of rows, where labels are balanced."""
+    return reading.weight if column.class_weights == "balanced" else None
 
 
 def _frames(column: FramesOutput, reading: Reading) -> NumberCollector:
@@ -283,10 +291,17 @@ def _written(column: WordsOutput | TokensOutput, reading: Reading) -> WordCollec
 
 OUTPUTS: Mapping[type[Output], Callable[[Any, Reading], FactCollector | None]] = {
     ClassOutput: lambda column, reading: ClassCollector(
-        column.column, steps=False, skips=column.missing == "skip"
+        column.column,
+        steps=False,
+        skips=column.missing == "skip",
+        weight=_balanced_by(column, reading),
     ),
     OrdinalOutput: lambda column, reading: ClassCollector(
-        column.column, steps=False, skips=column.missing == "skip", order=column.labels
+        column.column,
+        steps=False,
+        skips=column.missing == "skip",
+        order=column.labels,
+        weight=_balanced_by(column, reading),
     ),
     TagsOutput: _tags,
     LabelsOutput: _labels,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from rnnspec.data.columns.base import (
     not_stored,
 )
 from rnnspec.data.columns.new_labels import NewLabels
+from rnnspec.data.columns.weights import weights_of
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.schemes import NO_SCHEME, SchemeCheck
 from rnnspec.data.series import Table
@@ -38,7 +39,7 @@ MOST_LABELS = 1 << 20
 @dataclass(slots=True)
 class ClassCollector:
     """Collects the facts of a class, or of tags with `steps`; of labels with an `order`, these
-    alone."""
+    alone. `weight` names the column of the weights of rows, by which labels are balanced."""
 
     column: str
     steps: bool
@@ -47,6 +48,8 @@ class ClassCollector:
     counts: Counter[str] = field(default_factory=Counter)
     longest: int = 1
     order: tuple[str, ...] = ()
+    weight: str | None = None
+    weighed: dict[str, float] = field(default_factory=dict)
 
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths | None:
         if self.steps:
@@ -54,13 +57,30 @@ class ClassCollector:
             lengths = lengths_of(rows)
             self.longest = max(self.longest, int(lengths.max(initial=0)))
             self.counts.update(tag for row in rows for tag in row if tag is not None)
+            self._weigh(rows, chunk, bad)
         else:
             found = classes_of(self.column, self.skips, chunk, bad, self.scheme, self.order)
             self.counts.update(label for label in found if label is not None)
+            self._weigh([[label] for label in found], chunk, bad)
         check_most(self.column, self.counts, bad)
         return lengths if self.steps else None
 
+    def _weigh(self, rows: Iterable[Iterable[str | None]], chunk: Chunk, bad: BadRows) -> None:
+        if self.weight is None:
+            return
+        for labels, weight in zip(rows, weights_of(self.weight, chunk, bad), strict=False):
+            for label in labels:  # of bad rows nothing is kept: the file ends in an error
+                if label is not None:
+                    self.weighed[label] = self.weighed.get(label, 0.0) + weight
+
     def facts(self) -> ClassFacts:
+        found = self._of_labels()
+        if self.weight is None:
+            return found
+        sums = tuple(self.weighed.get(label, 0.0) for label in found.labels)
+        return replace(found, weighed=sums)
+
+    def _of_labels(self) -> ClassFacts:
         if len(self.counts) < 2:
             only = f"one label only, {next(iter(self.counts))!r}" if self.counts else "no label"
             raise DataError(f"{only}; a classifier needs at least two")

@@ -29,9 +29,14 @@ class WeightWriter:
         return WeightWriter(column, writer.column(WEIGHTS, "<f8"))
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
-        found = bad.decoded(chunk, self.column, partial(_weight, textual=chunk.textual))
+        found = weights_of(self.column, chunk, bad)
         self.values.append(np.array(found, np.float64))
         self.total += sum(found)
+
+
+def weights_of(column: str, chunk: Chunk, bad: BadRows) -> list[float]:
+    """The weight of each row."""
+    return bad.decoded(chunk, column, partial(_weight, textual=chunk.textual))
 
 
 def _weight(cell: object, textual: bool) -> float:
