@@ -30,7 +30,7 @@ from rnnspec.to_onnx import to_onnx
 from rnnspec.to_onnx.evaluated import Evaluated
 from rnnspec.to_onnx.native import NATIVE
 from rnnspec.to_onnx.opsets import needed
-from tests import ctc, decoders, layers
+from tests import ctc, decoders, frame_decoders, layers
 from tests.answers import onnx_agrees
 from tests.kinds import feeds, output, plan_of, random_rows, spec_data, strong_weights
 from tests.models import frames_facts, random_weights
@@ -123,6 +123,7 @@ SPECS: dict[str, Mapping[str, Any]] = {
     "copy": decoders.SPECS["copy"],
     "greedy": ctc.SPECS["greedy"],
     "transducer": ctc.TRANSDUCERS["transducer"],
+    "written frames": frame_decoders.SPECS["again, reverse"],
 }
 
 

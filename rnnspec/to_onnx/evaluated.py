@@ -39,7 +39,7 @@ class Evaluated:
         from onnx.reference import ReferenceEvaluator
 
         if self._evaluator is None:
-            self._evaluator = ReferenceEvaluator(self._model, new_ops=[_gather_elements()])
+            self._evaluator = ReferenceEvaluator(self._model, new_ops=[_gather_elements(), _loop()])
         return self._evaluator
 
 
@@ -52,3 +52,22 @@ def _gather_elements() -> Any:
         return (np.take_along_axis(data, indices, axis),)
 
     return type("GatherElements", (OpRun,), {"op_domain": "", "_run": run})
+
+
+def _loop() -> Any:
+    """The operator by the words of the standard, which puts what each step answers along an axis of
+    its own. That of the evaluator stacks by `np.vstack`: it has this axis for vectors alone."""
+    from onnx.reference.ops.op_loop import Loop
+
+    def prepare(self: Any, node: Any, parameters: Any) -> None:
+        Loop.__init__(self, node, parameters)
+        step = self._run_body
+
+        def run_body(inputs: Any, **more: Any) -> Any:
+            found = [*step(inputs, **more)]
+            carried = len(found) - self.K
+            return [*found[:carried], *(np.asarray(each)[np.newaxis] for each in found[carried:])]
+
+        self._run_body = run_body
+
+    return type("Loop", (Loop,), {"op_domain": "", "__init__": prepare})
