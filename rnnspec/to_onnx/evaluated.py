@@ -59,8 +59,10 @@ def _loop() -> Any:
     its own. That of the evaluator stacks by `np.vstack`: it has this axis for vectors alone."""
     from onnx.reference.ops.op_loop import Loop
 
+    prepared: Any = Loop.__init__
+
     def prepare(self: Any, node: Any, parameters: Any) -> None:
-        Loop.__init__(self, node, parameters)
+        prepared(self, node, parameters)
         step = self._run_body
 
         def run_body(inputs: Any, **more: Any) -> Any:
