@@ -15,6 +15,7 @@ from torch.autograd import grad, gradcheck
 from rnnspec.cells import builtin_cell, identify
 from rnnspec.to_torch.gru_gradient import LEAST_STEPS, gru_steps, is_faster
 from rnnspec.to_torch.native import NativeKernel
+from rnnspec.to_torch.sequences import Lengths, LookedUp
 
 Given = tuple[Tensor, ...]
 
@@ -74,6 +75,36 @@ def test_steps_without_a_gradient_get_none() -> None:
     found = own(steps.detach(), *others)[0].sum()
     expected = by_torch(steps.detach(), *others)[0].sum()
     for one, other in zip(grad(found, others), grad(expected, others), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-11, rtol=0)
+
+
+@pytest.mark.parametrize(("lengths", "reverse"), [((9, 9), False), ((9, 8), True), ((9, 4), True)])
+def test_steps_of_a_table_give_its_rows_the_gradients_of_their_steps(
+    lengths: tuple[int, ...], reverse: bool
+) -> None:
+    """As those of the steps looked up before; row 0 gets none."""
+    cell = builtin_cell("gru")
+    match = identify(cell)
+    assert match is not None
+    kernel = NativeKernel(cell, match, 3, 4).double()
+    kernel.cut_cost, kernel.moving = 0.0, -1e6  # unequal lengths are cut: one part is too short
+    for parameter in kernel.parameters():
+        torch.nn.init.normal_(parameter, 0, 0.3)
+    numbers = torch.arange(18).view(9, 2) % 4
+    table = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
+    read = [table, *kernel.parameters()]
+    steps = torch.nn.functional.embedding(numbers, table, padding_idx=0)
+    of = Lengths(torch.tensor(lengths), 9)
+
+    def taught(looked_up: LookedUp | None) -> Given:
+        out = kernel(steps, None, of, reverse, looked_up=looked_up)[0].sin()
+        return grad(out.masked_fill(~of.mask[..., None], 0.0).sum(), read, retain_graph=True)
+
+    looked_up = LookedUp(numbers, table, 0)
+    assert looked_up.repeat
+    found, expected = taught(looked_up), taught(None)
+    assert not found[0][0].any()
+    for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, atol=1e-11, rtol=0)
 
 

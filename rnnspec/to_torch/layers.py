@@ -14,7 +14,7 @@ from rnnspec.plan.facts import PAD_ID
 from rnnspec.plan.nodes.comparison import LEAST_SQUARE
 from rnnspec.plan.nodes.ordinal import FAR
 from rnnspec.to_torch.functions import FUNCTIONS
-from rnnspec.to_torch.sequences import PaddedSequence, Value
+from rnnspec.to_torch.sequences import LookedUp, PaddedSequence, Value
 from rnnspec.to_torch.weighted import Weighted
 
 MERGES: dict[nodes.MergeKind, Callable[[Tensor, Tensor], Tensor]] = {
@@ -34,11 +34,20 @@ class Embed(Weighted):
     vectors: Tensor
 
     def forward(self, source: Value) -> Value:
-        return on_each(self._looked_up if self.node.frozen else self._of_table, source)
+        if self.node.frozen:
+            return on_each(self._looked_up, source)
+        if not isinstance(source, PaddedSequence):
+            return self._of_table(source)
+        numbers, lengths = source.values, source.lengths
+        rows = LookedUp(numbers, self.table, self._pad)
+        return PaddedSequence(self._of_table(numbers), lengths, rows)
+
+    @property
+    def _pad(self) -> int | None:
+        return PAD_ID if self.node.pad else None
 
     def _of_table(self, numbers: Tensor) -> Tensor:
-        pad = PAD_ID if self.node.pad else None
-        return F.embedding(numbers, self.table, padding_idx=pad)
+        return F.embedding(numbers, self.table, padding_idx=self._pad)
 
     def _looked_up(self, numbers: Tensor) -> Tensor:
         """Numbers from `own` on have vectors that no gradient reaches, whatever their number."""

@@ -19,8 +19,10 @@ from rnnspec.cells import Cell, Match
 from rnnspec.to_torch.generic import States
 from rnnspec.to_torch.gru_gradient import gru_steps, is_faster
 from rnnspec.to_torch.packed_layout import Layout, picked, put_back
-from rnnspec.to_torch.sequences import Lengths, reversed_by_length
+from rnnspec.to_torch.sequences import Lengths, LookedUp, reversed_by_length
 from rnnspec.to_torch.weighted import Packed
+
+Trained = Callable[[Tensor, Tensor, Sequence[Tensor], LookedUp | None], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Native:
     weights: Callable[[Packed], list[Tensor]]
     kernel: Callable[..., tuple[Tensor, ...]]
     held: tuple[float, ...] = ()
-    trained: Callable[[Tensor, Tensor, Sequence[Tensor]], tuple[Tensor, Tensor]] | None = None
+    trained: Trained | None = None
 
 
 def _one_bias(packed: Packed) -> list[Tensor]:
@@ -134,13 +136,14 @@ class NativeKernel(nn.Module):
         lengths: Lengths | None = None,
         reverse: bool = False,
         ends: Collection[str] = (),
+        looked_up: LookedUp | None = None,
     ) -> tuple[Tensor, States]:
         """The outputs `[T, B, units]` and the states after step T, `[B, units]` each.
 
         `states` are those before the first step (None: 0). With `lengths`, outputs past the end of
         a row and the states of rows that end before step T are arbitrary, but finite; the states in
         `ends` are those after each row's last step, of a row of none those before the first. With
-        `reverse`, which needs lengths, each row is read from its end.
+        `reverse`, which needs lengths, each row is read from its end. `looked_up`: the same steps.
         """
         assert lengths is not None or not (reverse or ends), "without lengths rows have no ends"
         zero = steps.new_zeros((steps.shape[1], self.units))
@@ -148,9 +151,9 @@ class NativeKernel(nn.Module):
         layout = None if lengths is None else self.layout(lengths, steps.device)
         hold = any(state != self.states[0] for state in ends)
         if layout is None or lengths is None:
-            out, after = self._padded(steps, before, lengths, reverse, hold)
+            out, after = self._padded(steps, before, lengths, reverse, hold, looked_up)
         else:
-            out, after = self._laid_out(steps, before, lengths, layout, reverse, hold)
+            out, after = self._laid_out(steps, before, lengths, layout, reverse, hold, looked_up)
         if lengths is not None and self.states[0] in ends:
             after = (_last(out, before[0], lengths, reverse), *after[1:])
         return out, dict(zip(self.states, after, strict=True))
@@ -175,13 +178,15 @@ class NativeKernel(nn.Module):
         lengths: Lengths | None,
         reverse: bool,
         hold: bool,
+        looked_up: LookedUp | None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         weights = self.native.weights(self.packed)
         if lengths is not None and reverse:
             steps = reversed_by_length(steps, lengths)
+            looked_up = looked_up and looked_up.at(lengths.reversal)
         if lengths is not None and hold:
             steps, weights[0] = self._held(steps, ~lengths.mask, weights[0])
-        out, after = self._run(weights, before, steps)
+        out, after = self._run(weights, before, steps, looked_up)
         if lengths is not None and reverse:
             out = reversed_by_length(out, lengths)
         return out, after
@@ -194,6 +199,7 @@ class NativeKernel(nn.Module):
         layout: Layout,
         reverse: bool,
         hold: bool,
+        looked_up: LookedUp | None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Runs only the steps of `layout`."""
         weights, order = self.native.weights(self.packed), layout.order
@@ -203,27 +209,36 @@ class NativeKernel(nn.Module):
         if layout.packed:
             sizes = torch.tensor([rows for many, rows in layout.parts for _ in range(many)])
             rows = layout.parts[0][1]
-            out, found = self._run(weights, tuple(state[:rows] for state in now), data, sizes)
+            first = tuple(state[:rows] for state in now)
+            out, found = self._run(weights, first, data, sizes=sizes)
             pairs = zip(found, now, strict=True)
             after = tuple(torch.cat([ended, none[rows:]]) for ended, none in pairs)
         else:
             if hold:
                 data, weights[0] = self._held(data, layout.past, weights[0])
-            out, after = self._in_parts(weights, now, data, layout)
+            looked_up = looked_up and looked_up.at(read.places)
+            out, after = self._in_parts(weights, now, data, layout, looked_up)
         after = tuple(state.index_select(0, layout.back) for state in after)
         return put_back(out, read, lengths.longest), after
 
     def _in_parts(
-        self, weights: list[Tensor], now: tuple[Tensor, ...], data: Tensor, layout: Layout
+        self,
+        weights: list[Tensor],
+        now: tuple[Tensor, ...],
+        data: Tensor,
+        layout: Layout,
+        looked_up: LookedUp | None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The outputs `[N, units]`, and the final states of rows by falling length."""
         outputs: list[Tensor] = []
         ended: list[tuple[Tensor, ...]] = []
-        each = data.split([many * rows for many, rows in layout.parts])
-        for part, (many, rows) in zip(each, layout.parts, strict=True):
+        counts = [many * rows for many, rows in layout.parts]
+        looked = looked_up.split(counts) if looked_up else [None] * len(counts)
+        each = zip(data.split(counts), looked, layout.parts, strict=True)
+        for part, own, (many, rows) in each:
             ended.append(tuple(state[rows:] for state in now))
             now = tuple(state[:rows] for state in now)
-            out, now = self._run(weights, now, part.view(many, rows, -1))
+            out, now = self._run(weights, now, part.view(many, rows, -1), own)
             outputs.append(out.flatten(0, 1))
         ended.append(now)
         return torch.cat(outputs), tuple(map(torch.cat, zip(*reversed(ended), strict=True)))
@@ -245,11 +260,12 @@ class NativeKernel(nn.Module):
         weights: Sequence[Tensor],
         before: tuple[Tensor, ...],
         steps: Tensor,
+        looked_up: LookedUp | None = None,
         sizes: Tensor | None = None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Runs the kernel over `[T, B, inputs]`, or `[N, inputs]` with the rows of each step."""
         if sizes is None and self.native.trained is not None and is_faster(steps):
-            out, last = self.native.trained(steps, before[0], weights)
+            out, last = self.native.trained(steps, before[0], weights, looked_up)
             return out, (last,)
         each = [state[None] for state in before]
         first: Any = each if len(each) > 1 else each[0]

@@ -84,7 +84,7 @@ class RecurrentLayer(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         steps, lengths = source.values, source.lengths
         if isinstance(kernel, NativeKernel):
-            out, after = kernel(steps, states, lengths, reverse, ends)
+            out, after = kernel(steps, states, lengths, reverse, ends, source.looked_up)
             return out, dict(after)
         inputs = self._elapsed(source, elapsed)
         if reverse:
@@ -114,12 +114,13 @@ class RecurrentLayer(nn.Module):
         kernel = self.kernels[0]
         with self._thinned(0, masks):
             if isinstance(kernel, NativeKernel):
-                out, after = kernel(source.values, before, source.lengths)
+                steps, lengths, rows = source.values, source.lengths, source.looked_up
+                out, after = kernel(steps, before, lengths, looked_up=rows)
                 return PaddedSequence(out, source.lengths), dict(after)
             inputs = self._elapsed(source, elapsed)
             more = (masks,) if isinstance(kernel, MaskedKernel) else ()
-            lengths = source.lengths.of_rows
-            out, after = kernel(source.values, dict(before), inputs, lengths, *more)
+            of_rows = source.lengths.of_rows
+            out, after = kernel(source.values, dict(before), inputs, of_rows, *more)
             return PaddedSequence(out, source.lengths), dict(after)
 
     def _thinned(self, number: int, masks: Masks | None = None) -> AbstractContextManager[None]:

@@ -7,7 +7,7 @@ inf or NaN of them, rows repeat their last step (`RepeatedEnds`, `rnnspec.cells.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -100,11 +100,48 @@ class Lengths:
 
 
 @dataclass(frozen=True)
+class LookedUp:
+    """Steps that are rows of a `table` `[size, width]`, by their `numbers`, `[T, B]` or flat; no
+    gradient reaches the row `pad`."""
+
+    numbers: Tensor
+    table: Tensor
+    pad: int | None = None
+
+    @property
+    def repeat(self) -> bool:
+        """Whether the table is so much shorter than the steps that what is computed of its rows,
+        and then looked up, takes less time than what is computed of all steps."""
+        return 2 * len(self.table) <= self.numbers.numel()
+
+    def at(self, places: Tensor) -> LookedUp:
+        """The steps at these flat places."""
+        return LookedUp(self.numbers.reshape(-1).index_select(0, places), self.table, self.pad)
+
+    def split(self, counts: Sequence[int]) -> list[LookedUp]:
+        """As `Tensor.split` of the flat numbers."""
+        parts = self.numbers.reshape(-1).split(list(counts))
+        return [LookedUp(part, self.table, self.pad) for part in parts]
+
+    def rows(self) -> Tensor:
+        """The table, with the gradient of what is looked up in it."""
+        if self.pad is None:
+            return self.table
+        every = torch.arange(len(self.table), device=self.table.device)
+        return torch.nn.functional.embedding(every, self.table, self.pad)
+
+
+@dataclass(frozen=True)
 class PaddedSequence:
-    """`values` `[T, B, width]`, or `[T, B]` token numbers, and the lengths of the rows."""
+    """`values` `[T, B, width]`, or `[T, B]` token numbers, and the lengths of the rows.
+
+    `looked_up` says the values once more if they are rows of a table: where it is short, a matrix
+    is multiplied with its rows rather than with all steps.
+    """
 
     values: Tensor
     lengths: Lengths
+    looked_up: LookedUp | None = None
 
 
 Value = PaddedSequence | Tensor
