@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from rnnspec.bench.clock import in_turns
-from rnnspec.data import Dataset
+from rnnspec.data import Batch, Dataset
 from rnnspec.data.processors import processors
 from rnnspec.errors import ExportError
 from rnnspec.export.file_metrics import feeds_of_batch
@@ -24,6 +24,7 @@ from rnnspec.run.session import Session
 from rnnspec.store.folder import Trained
 from rnnspec.to_onnx import ModelProto, to_onnx
 from rnnspec.to_onnx.small import in_few_bits
+from rnnspec.train.feed import is_stream
 
 ROWS = (1, 32)
 SECONDS = 0.3
@@ -46,7 +47,7 @@ def measure_answering(trained: Trained, data: Dataset) -> tuple[Answering, ...]:
     _, plan = variant(trained)
     whole = to_onnx(plan, trained.facts, trained.weights, ids=True)
     narrow = to_onnx(plan, trained.facts, trained.weights, ids=True, narrow=True)
-    asked = [feeds_of_batch(plan, data.collate(rows)) for rows in _rows(data)]
+    asked = [feeds_of_batch(plan, batch) for batch in batches_of(data, window_of(trained, data))]
     forms = [
         _Form("float32", whole, asked),
         _Form("int8", in_few_bits(narrow, plan, "int8", True).model, asked),
@@ -78,13 +79,22 @@ class _Form:
         return partial(self.session.run, self.asked[at])
 
 
-def _rows(data: Dataset) -> Iterator[np.ndarray[tuple[int, ...], np.dtype[np.int64]]]:
-    """Rows of about the middle length, so many as there are."""
+def window_of(trained: Trained, data: Dataset) -> int | None:
+    """The steps that a row is cut to, where training reads windows: the rows are as long as whole
+    texts."""
+    return trained.spec.train.window if is_stream(data) else None
+
+
+def batches_of(data: Dataset, window: int | None) -> Iterator[Batch]:
+    """Batches of `ROWS` rows of about the middle length; of fewer rows some stand there twice."""
     lengths = data.lengths(np.arange(data.rows))
     by_length = np.argsort(lengths, kind="stable")
     for count in ROWS:
+        if window is not None:
+            yield next(data.lanes(count, window, order=(0, 0)))[0]
+            continue
         start = max(0, (data.rows - count) // 2)
-        yield np.sort(by_length[start : start + count])
+        yield data.collate(np.sort(np.resize(by_length[start : start + count], count)))
 
 
 def _step(trained: Trained) -> _Form | Answering:
@@ -93,7 +103,8 @@ def _step(trained: Trained) -> _Form | Answering:
     try:
         stream = stream_of(plan, True, step=True)
     except ExportError as error:
-        return Answering("a step of a stream", why_not=str(error))
+        why, _, _ = str(error).partition("; ")  # the cure is one of `export --stream`
+        return Answering("a step of a stream", why_not=why)
     file = to_onnx(plan, trained.facts, trained.weights, ids=True, stream=stream)
     asked = [_one_step(file, count) for count in ROWS]
     return _Form("a step of a stream", file, asked)

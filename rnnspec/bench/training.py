@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from rnnspec.bench.clock import peak
+from rnnspec.bench.threads import advised, by_threads, numbers_of_threads
 from rnnspec.bench.work import Extents, multiply_adds
 from rnnspec.data import Batch, Dataset
 from rnnspec.objective.settings import loss_settings_of
@@ -23,7 +24,7 @@ from rnnspec.spec import Spec
 from rnnspec.store.folder import Trained
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision, device_of
-from rnnspec.to_torch.threads import threads_for
+from rnnspec.to_torch.threads import computing_with, subnormals_as_zero, threads_for
 from rnnspec.train.feed import MicroBatch, feed_of
 from rnnspec.train.step import TrainStep, gradients
 
@@ -36,10 +37,12 @@ two products of its size."""
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """Medians of one batch each, in seconds of the clock; `layers` are shares of the forward pass.
+    """Means of one batch each, in seconds of the clock; `layers` are shares of the forward pass.
 
     `filled`: the share of steps that are no padding. `work`: multiply-adds of a step of training a
-    second, `peak` the most that the machine does.
+    second, `peak` the most that the machine does. `by_threads`: the median seconds of a step with
+    other numbers of threads, in turns on the same batches; none where there is one number alone, or
+    a GPU computes. `threads_advised`: a number that gains over `threads` by more than chance.
     """
 
     batches: int
@@ -54,18 +57,27 @@ class Training:
     layers: dict[str, float]
     work: float
     peak: float
+    by_threads: dict[int, float]
+    threads_advised: int | None
 
 
 def measure_training(trained: Trained, data: Dataset, seconds: float) -> Training:
-    """Steps on batches of `data`, in the order of the first epoch, for about so many `seconds`."""
+    """Steps on batches of `data`, in the order of the first epoch, for about so many `seconds`, and
+    as long again with other numbers of threads."""
     spec = trained.spec
     threads = threads_for(trained.plan, spec.train.batch, spec.train.threads)
-    with _threads(threads):
-        return _measured(trained, spec, data, seconds, threads)
+    counts = numbers_of_threads(threads)
+    with subnormals_as_zero(), computing_with(threads):
+        return _measured(trained, spec, data, seconds, threads, counts)
 
 
 def _measured(
-    trained: Trained, spec: Spec, data: Dataset, seconds: float, threads: int
+    trained: Trained,
+    spec: Spec,
+    data: Dataset,
+    seconds: float,
+    threads: int,
+    counts: tuple[int, ...],
 ) -> Training:
     model = Model(trained.plan)
     model.start(trained.facts, spec.train.seed)
@@ -83,8 +95,17 @@ def _measured(
         batch = batches[len(taken) % len(batches)]
         taken.append((batch, clock.of(partial(made.step, [batch], number=WARM))))
     seen = [batch for batch, _ in taken]
-    forward, both = clock.parts(seen[: max(LEAST, len(seen) // 4)])
+    forward, backward, optimizer = clock.parts(seen[: max(LEAST, len(seen) // 4)])
     step = sum(each for _, each in taken) / len(taken)
+    layers = clock.layers(seen[:LEAST])
+    others = {}
+    if precision.device.type == "cpu" and len(counts) > 1:
+        others = by_threads(
+            lambda batch: clock.of(partial(made.step, [batch], number=WARM)),
+            batches,
+            counts,
+            seconds,
+        )
     work = sum(sum(multiply_adds(trained.plan, extents_of(trained.plan, b)).values()) for b in seen)
     return Training(
         len(taken),
@@ -93,12 +114,14 @@ def _measured(
         sum(b.real for b in seen) / max(1, sum(b.padded for b in seen)),
         threads,
         step,
-        forward,
-        max(0.0, both - forward),
-        max(0.0, step - both),
-        clock.layers(seen[:LEAST]),
+        forward * step,
+        backward * step,
+        optimizer * step,
+        layers,
         OF_A_STEP * work / len(seen) / step,
         peak(threads),
+        others,
+        advised(others, threads),
     )
 
 
@@ -120,11 +143,24 @@ class _Clock:
         self._wait()
         return time.perf_counter() - start
 
-    def parts(self, batches: list[MicroBatch]) -> tuple[float, float]:
-        """Mean seconds of the forward pass with its loss, and of it with the backward pass."""
-        forward = sum(self.of(partial(self._forward, batch)) for batch in batches)
-        both = sum(self.of(partial(self._gradients, batch)) for batch in batches)
-        return forward / len(batches), both / len(batches)
+    def parts(self, batches: list[MicroBatch]) -> tuple[float, float, float]:
+        """Shares of a step: the forward pass with its loss, the backward pass, the optimizer. Of
+        each batch the passes are timed in turns, and the shortest time of each counts."""
+        forward = both = step = 0.0
+        for batch in batches:
+            calls = (
+                partial(self._forward, batch),
+                partial(self._gradients, batch),
+                partial(self.made.step, [batch], number=WARM),
+            )
+            best = [
+                min(each)
+                for each in zip(*([self.of(c) for c in calls] for _ in range(2)), strict=True)
+            ]
+            forward, both, step = forward + best[0], both + best[1], step + best[2]
+        both = max(both, forward)
+        step = max(step, both)
+        return forward / step, (both - forward) / step, (step - both) / step
 
     def layers(self, batches: list[MicroBatch]) -> dict[str, float]:
         """Shares of the forward pass by node, largest first, and of what is in no node (`OTHERS`);
@@ -207,13 +243,3 @@ def extents_of(plan: Plan, batch: MicroBatch) -> Extents:
 def _steps(batch: Batch, key: str) -> int:
     values, _ = batch.inputs[key]
     return int(values.shape[1])
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

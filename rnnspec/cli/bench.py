@@ -29,7 +29,12 @@ def bench(
     spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file.", show_default=False)],
     overrides: Overrides = None,
     seconds: Annotated[
-        float, typer.Option("--seconds", min=0.1, help="How long training is timed.")
+        float,
+        typer.Option(
+            "--seconds",
+            min=0.1,
+            help="How long training is timed; as long again with other threads.",
+        ),
     ] = 5.0,
     as_json: Json = False,
 ) -> None:
@@ -49,21 +54,32 @@ def bench(
     if as_json:
         print(json.dumps(asdict(found), indent=2))
     else:
-        print("\n".join(_lines(found)))
+        print("\n".join(lines(found)))
 
 
-def _lines(found: Measured) -> Iterator[str]:
+BUSY = 0.9
+"""The share of the processors below which other programs change what is measured."""
+
+
+def lines(found: Measured) -> Iterator[str]:
+    """What was measured, as text."""
+    if found.processors_got < BUSY * found.processors:
+        of_all = _counted(found.processors, "processor")
+        yield f"Other programs are at work: of {of_all} this one got {found.processors_got:.1f}."
+        yield "All takes longer than alone, most of all with several threads: measure again later."
+        yield ""
     yield from _of_training(found.training)
     yield ""
-    yield f"{'answering':<28}{'size':>10}{'1 row':>12}{'32 rows':>12}{'rows a second':>16}"
+    title = f"answering {found.window} steps" if found.window else "answering"
+    yield f"{title:<28}{'size':>10}{'1 row':>12}{'32 rows':>12}{'rows a second':>16}"
     first = found.answering[0]
     for each in found.answering:
         yield _of_answering(each, first)
 
 
 def _of_training(each: Training) -> Iterator[str]:
-    threads = f"{each.threads} thread{'s' if each.threads > 1 else ''}"
-    yield f"training, {threads}: {each.batches} batches"
+    batches = "batch" if each.batches == 1 else "batches"
+    yield f"training, {_counted(each.threads, 'thread')}: {each.batches} {batches}"
     rows, steps = f"{each.rows:.0f} rows", f"{each.steps:,.0f} steps"
     yield f"  a batch        {rows}, {steps}, {each.filled:.0%} of the places filled"
     yield f"  a second       {1 / each.step:,.1f} batches, {each.rows / each.step:,.0f} rows, " + (
@@ -76,6 +92,20 @@ def _of_training(each: Training) -> Iterator[str]:
     yield f"  of the machine {work}, {each.work / each.peak:.0%} of {each.peak / 1e9:.0f} G"
     layers = ", ".join(f"{name} {share:.0%}" for name, share in each.layers.items())
     yield f"  forward        {layers}"
+    yield from _of_threads(each)
+
+
+def _of_threads(each: Training) -> Iterator[str]:
+    """What other numbers of threads give, and what to set where one of them gains."""
+    for count, seconds in each.by_threads.items():
+        if count != each.threads:
+            times = f"{each.by_threads[each.threads] / seconds:.2f} times as fast"
+            advice = f": set train.threads={count}" if count == each.threads_advised else ""
+            yield f"  {_counted(count, 'thread'):<14} {times}{advice}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _of_answering(each: Answering, first: Answering) -> str:
