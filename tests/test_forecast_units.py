@@ -8,10 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from scipy import stats
+from sklearn.metrics import mean_pinball_loss
 
-from rnnspec.data import Reading, encode, survey
+from rnnspec.data import Batch, Reading, encode, survey
 from rnnspec.errors import DataError, ExportError
 from rnnspec.export import export_onnx
+from rnnspec.objective.objective import Objective
+from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan import Facts, NumericFacts, Plan, resolve
 from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.plan.stream import stream_of
@@ -20,6 +25,7 @@ from rnnspec.spec import Spec
 from rnnspec.store.folder import BuildFolder, Trained
 from rnnspec.to_c import to_c
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.devices import Precision
 from rnnspec.to_torch.sequences import sequence
 from tests.answers import tensor_of
 from tests.data_rows import any_spec, write_rows
@@ -28,7 +34,10 @@ from tests.test_export_kinds import quick as quick
 
 HISTORY, HORIZON, SEASON = 6, 5, 3
 DRAW = np.random.default_rng(0)
+Array = NDArray[np.float64]
 VALUES = {name: np.exp(DRAW.normal(level, 0.4, 30)) for name, level in (("a", 2.0), ("b", 9.0))}
+
+COUNTS = {name: np.round(values) for name, values in VALUES.items()}
 
 
 def spec_of(source: dict[str, Any], **output: Any) -> Spec:
@@ -142,6 +151,127 @@ def test_a_file_answers_in_the_unit_of_the_data_and_refuses_what_has_no_logarith
         survey(spec, file)
     with pytest.raises(DataError, match=r"column 'sold' is 0, which has no logarithm"):
         encode(plan, facts, file, Reading.of(spec), tmp_path / "cache", "all")
+
+
+PASTS = ([3.0, 5, 2, 7, 1, 4], [100.0, 90, 130, np.nan, 80], [np.nan, 6.0, 6])
+KNOWN = ([3.0, 5, 2, 7, 1, 4], [100.0, 90, 130, 130, 80], [6.0, 6])
+"""The pasts by `missing: previous`."""
+AHEAD = np.array(
+    [[3, 4, np.nan, 8, 2], [100, 70, 90, 120, 130], [7, np.nan, np.nan, np.nan, 5]], np.float64
+)
+
+
+def units(scale: str, log: bool) -> Array:
+    """The unit of each past as it is scaled, `[3]`, by NumPy."""
+    every = (
+        np.log(np.concatenate([*COUNTS.values()])) if log else np.concatenate([*COUNTS.values()])
+    )
+    known = [np.log(past) if log else np.array(past) for past in KNOWN]
+    match scale:
+        case "window":
+            return np.array([past.std() or np.abs(past).mean() for past in known])
+        case "mean":
+            return np.array([np.abs(past).mean() for past in known])
+        case "robust":
+            low, high = np.percentile(every, [25, 75])
+            return np.full(3, (high - low) / 1.349)
+        case _:
+            return np.full(3, every.std())
+
+
+def surprises(name: str, found: Array) -> Array:
+    """-ln of the density of what lies ahead by the parameters `[3, H, k]`, as SciPy has it."""
+    first, *more = np.moveaxis(found, -1, 0)
+    match name:
+        case "gaussian":
+            return -stats.norm.logpdf(AHEAD, first, *more)
+        case "student_t":
+            return -stats.t.logpdf(AHEAD, more[1], first, more[0])
+        case "poisson":
+            return -stats.poisson.logpmf(AHEAD, first)
+        case _:
+            return -stats.nbinom.logpmf(AHEAD, 1 / more[0], 1 / (1 + more[0] * first))
+
+
+CASES = (
+    ("gaussian", "window", "none", "last"),
+    ("student_t", "mean", "none", "seasonal"),
+    ("poisson", "window", "none", "none"),
+    ("negative_binomial", "mean", "none", "none"),
+    ("negative_binomial", "robust", "none", "none"),
+    ("point", "mean", "none", "last"),
+    ("point", "window", "log", "seasonal"),
+    ("quantiles", "window", "log", "last"),
+    ("quantiles", "robust", "log", "last"),
+    ("quantiles", "standard", "log", "none"),
+    ("quantiles", "mean", "none", "seasonal"),
+)
+
+
+@pytest.mark.parametrize(("name", "scale", "transform", "residual"), CASES)
+def test_the_loss_is_that_of_what_is_answered(
+    name: str,
+    scale: str,
+    transform: str,
+    residual: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of what the model answers in the unit of the data: -ln of the density by SciPy, and the
+    absolute error or the pinball loss of scikit-learn in units of the scale. The mean over what is
+    known."""
+    monkeypatch.setattr("tests.test_forecast_units.VALUES", COUNTS)
+    distribution: Any = {"quantiles": [0.1, 0.5, 0.9]} if name == "quantiles" else name
+    source = {"scale": scale, "transform": transform, "missing": "previous"}
+    more = {"loss": "mae"} if name == "point" else {}
+    spec = spec_of(source, residual=residual, distribution=distribution, **more)
+    plan, facts = planned(spec, tmp_path)
+    model = Model(plan).eval().double()
+    model.start(facts, seed=1)
+    rows = [{"sold": np.array(past)} for past in PASTS]
+    inputs = {k: (v.numpy(), n.numpy()) for k, (v, n) in batched(plan, rows).items()}
+    objective = Objective(model, spec.train, loss_settings_of(spec, facts))
+    forward = objective(Batch(inputs, {"sold": AHEAD.copy()}), Precision(name="float64"))
+    found = tensor_of(model, batched(plan, rows), "sold").detach().double().numpy()
+    known, log = ~np.isnan(AHEAD), transform == "log"
+    if name in ("point", "quantiles"):
+        unit = units(scale, log)[:, None]
+        true, answers = (np.log(each) if log else each for each in (AHEAD, found))
+        true, answers = (true / unit)[known], (answers / unit[..., None])[known]
+        levels = (0.1, 0.5, 0.9) if name == "quantiles" else (0.5,)
+        each = [mean_pinball_loss(true, a, alpha=q) for q, a in zip(levels, answers.T, strict=True)]
+        expected = float(np.mean(each)) * (2 if name == "point" else 1)
+    else:
+        expected = float(surprises(name, found)[known].mean())
+    assert forward.losses["sold"].item() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("scale", "read"),
+    [
+        ("standard", np.concatenate([*VALUES.values()]).mean()),
+        ("robust", np.median(np.concatenate([*VALUES.values()]))),
+        ("window", 4.0),
+        ("level", 4.0),
+        ("mean", 0.0),
+    ],
+)
+def test_a_missing_number_is_the_centre_of_the_scale(
+    scale: str, read: float, tmp_path: Path
+) -> None:
+    """And so is a lag from before the first step: of the window 3, 5 it is 4."""
+    plan, facts = planned(spec_of({"scale": scale, "missing": "mean", "lags": [2]}), tmp_path)
+    model = Model(plan).eval()
+    model.start(facts, seed=0)
+    missing = {"sold": np.array([3, np.nan, 5], np.float32)}
+    found = [model.values(batched(plan, [missing]))[0]]
+    filled = {"sold": np.array([3, read, 5], np.float32)}
+    if scale in ("standard", "robust", "mean"):  # the others would see another window
+        found.append(model.values(batched(plan, [filled]))[0])
+    for values in found:
+        steps = sequence(values["input.sold"]).values[:, 0, 0]
+        assert abs(float(steps[1])) < 1e-6
+        assert not sequence(values["input.sold.lags"]).values[:2].any()
 
 
 def test_what_is_known_is_said_with_how_long_ago(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
+from rnnspec.objective.settings import Forcing, forcing_at
+from rnnspec.spec.decoder import ExponentialForcing, InverseSigmoidForcing, LinearForcing
 from rnnspec.spec.schedules import (
     ConstantRate,
     Cosine,
@@ -136,3 +138,18 @@ def test_training_goes_by_the_schedule(
     build = trained_in_pieces(tmp_path / "build", settings)
     found = [record["lr"] for record in metrics_of(build)]
     assert found == pytest.approx([0.02 * rate for rate in expected])
+
+
+@pytest.mark.parametrize(
+    ("chosen", "shares"),
+    [
+        (0.7, [0.7, 0.7, 0.7]),
+        (LinearForcing(start=0.9, end=0.3), [0.9, 0.75, 0.3]),
+        (ExponentialForcing(k=0.9), [1.0, 0.81, 0.43046721]),
+        (InverseSigmoidForcing(k=5.0), [0.8333333, 0.7701995, 0.5023595]),
+    ],
+)
+def test_true_tokens_get_rarer(chosen: Forcing, shares: list[float]) -> None:
+    """After 0, 2 and 8 of 8 epochs: k^i and k / (k + e^(i / k)) (Bengio et al., 2015) by hand."""
+    found = [forcing_at(chosen, done, 8) for done in (0.0, 2.0, 8.0)]
+    assert found == pytest.approx(shares)

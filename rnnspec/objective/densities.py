@@ -14,12 +14,14 @@ from rnnspec.to_torch.distributions import mixed
 SMALLEST = 1e-38
 
 
-def surprise(law: Law, parameters: Tensor, true: Tensor) -> Tensor:
-    """-ln of the density, or of the probability of counts, at `true` `[..., D]`: `[...]`.
+def surprise(law: Law, parameters: Tensor, true: Tensor, known: Tensor | None = None) -> Tensor:
+    """-ln of the density, or of the probability of counts, at `true` `[..., D]`: `[...]`. Of
+    several numbers it is that of those that are `known` `[..., D]`, by default all, whatever the
+    others are.
 
     A time of `weibull` that is only known to be longer is written as its negative."""
     if law.name == "mixture":
-        return _mixture(law, parameters, true)
+        return _mixture(law, parameters, true, known)
     value = true[..., 0]
     match law.name:
         case "gaussian":
@@ -98,13 +100,18 @@ def _weibull(parameters: Tensor, true: Tensor) -> Tensor:
     return torch.where(true < 0, power, power - (shape - 1) * logs - (shape / scale).log())
 
 
-def _mixture(law: Law, parameters: Tensor, true: Tensor) -> Tensor:
+def _mixture(law: Law, parameters: Tensor, true: Tensor, known: Tensor | None) -> Tensor:
     shares, means, deviations, correlations = mixed(law, parameters)
     z = (true.unsqueeze(-2) - means) / deviations
     logs = shares.clamp(min=SMALLEST).log()
-    logs = logs - (deviations.log() + 0.5 * log(2 * pi)).sum(-1)
+    sizes = deviations.log() + 0.5 * log(2 * pi)
+    if known is not None and law.width > 1:
+        z, sizes = (each.masked_fill(~known.unsqueeze(-2), 0.0) for each in (z, sizes))
+    logs = logs - sizes.sum(-1)
     square = z.square().sum(-1)
     if correlations is not None:
+        if known is not None:
+            correlations = correlations.masked_fill(~known.all(-1, keepdim=True), 0.0)
         left = 1 - correlations.square()
         square = (square - 2 * correlations * z[..., 0] * z[..., 1]) / left
         logs = logs - 0.5 * left.log()

@@ -146,7 +146,7 @@ def law_loss(
     law: Law, parameters: Tensor, scale: Tensor, targets: Tensor, known: Tensor, loss: Loss
 ) -> Tensor:
     """Of each law the error or the pinball loss in units of `scale`, or -ln of the density in the
-    units of the data. Of a law of several numbers all must be `known`.
+    units of the data. Of a law of several numbers it is the density of those that are `known`.
 
     `parameters` `[..., k]` and `targets` `[..., D]` are of the scaled values where the law is
     scaled, else in the units of the data. `scale` `[..., D]` is the unit of each number.
@@ -158,10 +158,11 @@ def law_loss(
         case "quantiles":
             each = pinball(law, parameters, true)
         case _:
-            each = surprise(law, parameters, true)
+            each = surprise(law, parameters, true, known)
             if law.is_scaled:
-                each = each + scale.log().to(true.dtype).expand(*each.shape, -1).sum(-1)
-    return torch.where(known.all(-1), each, 0.0)
+                units = scale.log().to(true.dtype).expand(*each.shape, -1)
+                each = each + torch.where(known, units, 0.0).sum(-1)
+    return torch.where(known.any(-1), each, 0.0)
 
 
 def _possible(law: Law, parameters: Tensor) -> Tensor:

@@ -376,7 +376,10 @@ CHECKS: tuple[Check, ...] = (
     Check(check_decoder.decoders_see_the_input, (_CARDINALITY, _DECODER, *_INPUT)),
     Check(check_decoder.best_are_in_the_beam, (("decoder", "strategy"),)),
     Check(check_decoder.alignments_have_steps_and_tokens, (_CARDINALITY, *_OUTPUT, _DECODER)),
-    Check(check_decoder.limits_leave_room, (("decoder", "max_steps"), ("decoder", "min_steps"))),
+    Check(
+        check_decoder.limits_leave_room,
+        tuple(("decoder", key) for key in ("max_steps", "min_steps", "strategy")),
+    ),
     Check(check_decoder.limits_have_steps, (_CARDINALITY, ("decoder", "max_steps"))),
     Check(check_frames.keys_of_the_decoder_fit_the_answer, (_CARDINALITY, _DECODER, *_OUTPUT)),
     Check(

@@ -167,6 +167,10 @@ def limits_leave_room(spec: Spec) -> Iterator[Finding]:
         message = f"at least {decoder.min_steps} {of}, but {decoder.max_steps} at most"
         hint = "set it lower, or decoder.max_steps higher"
         yield Finding(("decoder", "min_steps"), message, hint)
+    prefix, path = decoder.strategy.prefix, ("decoder", "strategy", decoder.strategy.name, "prefix")
+    if len(prefix) >= decoder.max_steps:
+        message = f"{len(prefix)} tokens come first, and {decoder.max_steps} are answered at most"
+        yield Finding(path, message, "name fewer, or set decoder.max_steps higher")
 
 
 def limits_have_steps(spec: Spec) -> Iterator[Finding]:

@@ -145,7 +145,7 @@ class LinearForcing(Option, name="linear"):
     """Linearly from one share to another over all epochs."""
 
     start: Rate = Field(default=1.0, description="Share in the first step of training.")
-    end: Rate = Field(default=0.5, description="Share in the last.")
+    end: Rate = Field(default=0.5, description="Share after the last.")
 
 
 class ExponentialForcing(Option, name="exponential"):

@@ -31,7 +31,9 @@ Missing = Annotated[
     Field(
         description="What a missing number (null, or an empty field of CSV) is read as: 'error' "
         "refuses it, 'mean' takes the mean of the training rows, 'previous' the last value of the "
-        "same feature before it in the row, and the mean where there is none."
+        "same feature before it in the row, and the mean where there is none. Of a series 'mean' "
+        "is the centre of its scale: the median with 'robust', the mean of the steps read with "
+        "'window' and 'level', and 0 with 'mean', as DeepAR reads it."
     ),
 ]
 Joined = Annotated[
@@ -310,8 +312,8 @@ class SeriesInput(SequenceInput):
         default=(),
         description="Also read, at each step that is read and at each step ahead, its values so "
         "many steps before. For them the file reads as many steps more as the longest lag has; "
-        "values before the first step count as missing, at the mean. Ahead of what is known, the "
-        "value is that of one more lag before.",
+        "values before the first step are read as 'missing: mean' says. Ahead of what is known, "
+        "the value is that of one more lag before.",
     )
 
 

@@ -108,7 +108,8 @@ class Train(Model):
     ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
         default=None,
         description="Evaluate and export an exponential moving average of the weights that keeps "
-        "this share at each step: 0.999, say. null means the weights themselves.",
+        "this share at each step: 0.999, say; at step n at most (1 + n) / (10 + n), so that the "
+        "drawn weights are soon forgotten. null means the weights themselves.",
     )
     average_last: Annotated[int, Field(ge=2, le=100)] | None = Field(
         default=None,

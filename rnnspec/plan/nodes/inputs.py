@@ -20,8 +20,9 @@ TokenKind = Literal["words", "chars", "bytes", "subwords", "tokens"]
 Missing = Literal["error", "mean", "previous"]
 """What replaces a missing number (null; NaN in a model's input): nothing, it is an error; the mean
 of the training rows, 0 after scaling; or the last value of its feature before it in the row, and
-the mean if there is none. The mean of a value that is scaled by its window is the centre of the
-window, also 0 after scaling."""
+the mean if there is none. Of a series it is the centre of its scale, always 0 after scaling: the
+median of robust scaling, the mean of a window, and 0 where a window is divided by its mean size, as
+GluonTS's DeepAR reads it."""
 WindowKind = Literal["window", "level", "mean"]
 NOISE = {False: 1e-6, True: 1e-13}
 """Share of the mean absolute value below which the deviation of a window is rounding error, by
