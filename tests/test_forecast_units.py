@@ -184,13 +184,13 @@ def surprises(name: str, found: Array) -> Array:
     first, *more = np.moveaxis(found, -1, 0)
     match name:
         case "gaussian":
-            return -stats.norm.logpdf(AHEAD, first, *more)
+            return np.asarray(-stats.norm.logpdf(AHEAD, first, *more))
         case "student_t":
-            return -stats.t.logpdf(AHEAD, more[1], first, more[0])
+            return np.asarray(-stats.t.logpdf(AHEAD, more[1], first, more[0]))
         case "poisson":
-            return -stats.poisson.logpmf(AHEAD, first)
+            return np.asarray(-stats.poisson.logpmf(AHEAD, first))
         case _:
-            return -stats.nbinom.logpmf(AHEAD, 1 / more[0], 1 / (1 + more[0] * first))
+            return np.asarray(-stats.nbinom.logpmf(AHEAD, 1 / more[0], 1 / (1 + more[0] * first)))
 
 
 CASES = (
