@@ -66,8 +66,7 @@ class Stack:
     """The layers of `part` ("encoder" or "decoder") of a spec, which are added to `nodes` as
     `prefix.0`, `prefix.1`, …; `initial` gives the states of those that choose none themselves, and
     `others` are what layers may read by name besides one another and what the first one reads, and
-    `attended` gives what a layer attends to. `place` is where the part stands in the file, if it
-    is one of several encoders."""
+    `attended` gives what a layer attends to."""
 
     spec: language.Spec
     part: str
@@ -76,7 +75,6 @@ class Stack:
     initial: InitialStates
     others: Mapping[str, Read] = field(default_factory=dict)
     attended: Callable[[AttendLayer], Read] | None = None
-    place: str = ""
 
     def built(self, read: Read, finish: Finish = whole) -> Read:
         """The last value of `values`."""
@@ -118,12 +116,16 @@ class Stack:
             node = self._recurrent(name, index, layer, flat(source, self.nodes))
             after = partial(self._after, index, layer, node)
             return finish(Read(node.name, node.width), after)
-        at = f"{self.place or self.part}.layers[{index}]"
+        at = self._at(index)
         if isinstance(layer, AttendLayer):
             assert self.attended is not None, "one of several encoders"
             memory, query = self.attended(layer), flat(source, self.nodes)
             return finish(attending(layer, name, at, query, memory, self.nodes), lambda read: read)
         return finish(added(layer, name, at, reads, self.nodes), lambda read: read)
+
+    def _at(self, index: int) -> str:
+        """How messages name a layer."""
+        return self.spec.in_part(self.part, "layers", index)
 
     def _recurrent(self, name: str, index: int, layer: RecurrentLayer, source: Read) -> Recurrent:
         """The node of one layer, added to the nodes."""
@@ -165,9 +167,7 @@ class Stack:
             for node in cell.graph.nodes:
                 extent(node.shape, extents)
         except ValueError as problem:
-            raise DataError(
-                f"{self.place or self.part}.layers[{index}]: {cell.name}: {problem}"
-            ) from None
+            raise DataError(f"{self._at(index)}: {cell.name}: {problem}") from None
 
     def _after(self, index: int, layer: RecurrentLayer, node: Recurrent, read: Read) -> Read:
         """What follows a recurrent node, on sequences or on the pooled vector."""
@@ -201,8 +201,8 @@ class Stack:
         width = next(v.width for v in self.nodes if isinstance(v, VectorInput) and v.name == name)
         if width != widths[first]:
             raise DataError(
-                f"{self.place or self.part}.layers[{index}].initial_state: column {column!r} holds"
-                f" {width} numbers for each row, but the state {first} is {widths[first]} wide"
+                f"{self._at(index)}.initial_state: column {column!r} holds {width} numbers for"
+                f" each row, but the state {first} is {widths[first]} wide"
             )
 
     def _skip(self, index: int, layer: RecurrentLayer, node: Recurrent, read: Read) -> Read:
@@ -210,8 +210,7 @@ class Stack:
             columns = ", ".join(repr(each.column) for each in self.spec.data.inputs)
             what = "column" if len(self.spec.data.inputs) == 1 else "columns"
             raise DataError(
-                f"{self.place or self.part}.layers[{index}].skip:"
-                f" {unequal_widths(layer.skip, node.inputs, read.width)}"
+                f"{self._at(index)}.skip: {unequal_widths(layer.skip, node.inputs, read.width)}"
                 f" ({what} {columns}); put a layer without skip before it"
             )
         name = f"{node.name}.skip"

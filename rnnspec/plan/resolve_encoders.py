@@ -219,10 +219,7 @@ def _layers(
         other = others[layer.encoder]
         return other.vector() if layer.pools else other.until(layer.layer)
 
-    place = f"encoders.{view.same_as or view.name}"
-    stack = Stack(
-        view.spec, "encoder", f"{prefix}layers", nodes, initial, attended=attended, place=place
-    )
+    stack = Stack(view.spec, "encoder", f"{prefix}layers", nodes, initial, attended=attended)
     return stack.growing(source, finish)
 
 

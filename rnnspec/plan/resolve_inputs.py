@@ -38,6 +38,7 @@ from rnnspec.plan.nodes import (
 )
 from rnnspec.plan.resolve_tokens import nested, tokens
 from rnnspec.plan.stateless import Read, flat
+from rnnspec.source.nodes import shown_path
 from rnnspec.spec.calendar import CyclicEncoding, EmbedEncoding
 from rnnspec.spec.encoder import given_columns
 from rnnspec.spec.inputs import OBSERVED
@@ -70,7 +71,8 @@ def read_inputs(spec: language.Spec, facts: Facts, prefix: str = "") -> Sources:
         vector = facts.inputs[column]
         assert isinstance(vector, NumericFacts)
         found.nodes.append(VectorInput(f"input.{column}", column, vector.width))
-    for path, source in spec.data.located_inputs:
+    for at, source in spec.data.located_inputs:
+        path = spec.input_in_file(at)
         own = getattr(source, "column", "") in spec.decoder_inputs
         steps = found.controls if own else found.sequences
         match source:
@@ -81,7 +83,7 @@ def read_inputs(spec: language.Spec, facts: Facts, prefix: str = "") -> Sources:
             case language.CategoriesInput():
                 _categories(spec, source, facts, found)
             case language.FramesInput():
-                key = ".".join(map(str, (*path, "elapsed")))
+                key = shown_path((*path, "elapsed"))
                 steps.append(_frames(key, source, facts, found.nodes))
             case language.AudioInput():
                 sound = audio_node(source)
@@ -104,8 +106,7 @@ def read_inputs(spec: language.Spec, facts: Facts, prefix: str = "") -> Sources:
             ):
                 found.sequences.append(tokens(spec, source, facts, found.nodes, prefix))
             case language.NestedInput():
-                place = ".".join(map(str, path))
-                found.sequences.append(nested(spec, place, source, facts, found.nodes, prefix))
+                found.sequences.append(nested(spec, path, source, facts, found.nodes, prefix))
             case _:
                 assert_never(source)
     return found

@@ -25,6 +25,7 @@ from rnnspec.plan.nodes import (
 )
 from rnnspec.plan.stateless import Read, dropped, joined, table_init
 from rnnspec.plan.text_rule import rule_of
+from rnnspec.spec.base import Loc
 from rnnspec.spec.branches import branches
 from rnnspec.spec.encoder import DEFAULT_EMBED
 from rnnspec.spec.inner_views import inner_spec, innermost, levels
@@ -51,7 +52,8 @@ def tokens(
         init = (("table", Uniform(1 / sqrt(width))),)
     embed = Embed(name, tokens.name, size, width, pad=not tied, initializers=init)
     if isinstance(source, language.WordsInput | language.TokensInput) and known.vectors:
-        embed = _pretrained(embed, source, known.vectors, stated if single else None)
+        stated, key = stated if single else None, spec.in_encoder("embed")
+        embed = _pretrained(embed, source, known.vectors, stated, key)
     nodes += [tokens, embed]
     read = Read(name, embed.width)
     if isinstance(source, language.WordsInput | language.TokensInput) and source.spelling:
@@ -80,13 +82,14 @@ def _pretrained(
     source: language.WordsInput | language.TokensInput,
     known: VectorFacts,
     stated: int | None,
+    key: str,
 ) -> Embed:
     """The embedding with the vectors of a file. Raises DataError where another width is `stated`
-    for it."""
+    for it under `key`."""
     if stated is not None and stated != known.width:
         raise DataError(
-            f"encoder.embed is {stated}, and the vectors of {source.column!r} in"
-            f" {known.source.file} have {known.width} numbers; leave encoder.embed out"
+            f"{key} is {stated}, and the vectors of {source.column!r} in"
+            f" {known.source.file} have {known.width} numbers; leave {key} out"
         )
     frozen = embed.size - known.first
     half = source.vectors is not None and source.vectors.storage == "float16"
@@ -119,27 +122,25 @@ def _spelled(
 
 def nested(
     spec: language.Spec,
-    place: str,
+    path: Loc,
     source: language.NestedInput,
     facts: Facts,
     nodes: list[Node],
     prefix: str,
 ) -> Read:
-    """The vectors of the steps of a nested input: an encoder over the sequence in each. `place` is
+    """The vectors of the steps of a nested input: an encoder over the sequence in each. `path` is
     that of the input in the spec. Raises DataError."""
     known = facts.inputs[source.column]
     assert isinstance(known, TextFacts)
     read = _tokens_input(innermost(source), len(known.vocabulary))
     of_tokens = (read.column, read.kind, read.size, read.fold_case, read.rule, read.or_lower)
     nodes.append(NestedInput(read.name, *of_tokens, sum(1 for _ in levels(source))))
-    return _of_steps(
-        spec, place, source, known, nodes, f"{prefix}nested.{source.column}", read.name
-    )
+    return _of_steps(spec, path, source, known, nodes, f"{prefix}nested.{source.column}", read.name)
 
 
 def _of_steps(
     spec: language.Spec,
-    place: str,
+    path: Loc,
     source: language.NestedInput,
     known: TextFacts,
     nodes: list[Node],
@@ -148,19 +149,16 @@ def _of_steps(
 ) -> Read:
     """The vector of each sequence in the node `steps`, by the encoder of `source`; the nodes of a
     level further in are called `name`.of."""
-    inner = inner_spec(spec, source)
+    inner = inner_spec(spec, source).with_encoder_at((*path, "encoder"))
     (of,) = inner.data.inputs
     unnested = f"{name}.unnested"
     nodes.append(Unnest(unnested, steps))
     if isinstance(of, language.NestedInput):
-        vectors = _of_steps(inner, f"{place}.of", of, known, nodes, f"{name}.of", unnested)
-    try:
-        if isinstance(of, TokenInput):
-            vectors = _embedded(inner, of, known, unnested, f"{name}.embed", nodes)
-        stack = Stack(inner, "encoder", f"{name}.layers", nodes, zeros)
-        vector = pooled(inner, partial(stack.built, vectors), f"{name}.", nodes)
-    except DataError as error:
-        raise DataError(str(error).replace("encoder.", f"{place}.encoder.", 1)) from None
+        vectors = _of_steps(inner, (*path, "of"), of, known, nodes, f"{name}.of", unnested)
+    if isinstance(of, TokenInput):
+        vectors = _embedded(inner, of, known, unnested, f"{name}.embed", nodes)
+    stack = Stack(inner, "encoder", f"{name}.layers", nodes, zeros)
+    vector = pooled(inner, partial(stack.built, vectors), f"{name}.", nodes)
     nodes.append(PerStep(name, vector.name, steps))
     return Read(name, vector.width)
 
@@ -183,6 +181,6 @@ def _embedded(
         initializers=table_init(encoder.embed_init),
     )
     if isinstance(source, language.WordsInput | language.TokensInput) and known.vectors:
-        embed = _pretrained(embed, source, known.vectors, encoder.embed)
+        embed = _pretrained(embed, source, known.vectors, encoder.embed, spec.in_encoder("embed"))
     nodes.append(embed)
     return dropped(f"{name}.dropout", encoder.embed_dropout, Read(name, embed.width), nodes)

@@ -48,6 +48,7 @@ from rnnspec.spec.inner_views import InnerView, inner_views
 from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.views import View, views
+from rnnspec.spec.widths import contexts_of
 
 EACH = "*"
 """In `Check.reads`: the number of the layer that the finding is about, or of every layer."""
@@ -77,8 +78,9 @@ def findings(spec: Spec, removed: frozenset[Loc] = frozenset()) -> Iterator[Find
         yield from (*_found(CHECKS, spec, removed), *inner)
         return
     found = list(_found((check for check in CHECKS if check.whole), spec, removed))
+    contexts = {} if removed else contexts_of(spec)  # of layers that may be mended otherwise
     for view in views(spec):
-        found += _of_view(view, removed)
+        found += _of_view(replace(view, spec=view.spec.with_contexts(contexts)), removed)
     yield from dict.fromkeys([*found, *inner])
 
 

@@ -116,7 +116,8 @@ def states_have_steps(spec: Spec) -> Iterator[Finding]:
             message = "states of series are not answered"
             yield Finding((*path, "as"), message, "remove this output, or read rows of lists")
         elif untrained := sorted(layers_under(spec, output.reads) - _trained(spec)):
-            message = f"reads encoder.layers[{untrained[0]}], which no other answer depends on"
+            layer = spec.in_encoder("layers", untrained[0])
+            message = f"reads {layer}, which no other answer depends on"
             key = "as" if output.reads is None else "reads"
             yield Finding((*path, key), message, "read layers that another answer reads too")
 

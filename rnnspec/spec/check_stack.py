@@ -84,7 +84,7 @@ def layers_have_names_of_their_own(spec: Spec) -> Iterator[Finding]:
                 message = f"{layer.name!r} is the name of {taken[layer.name]}"
                 yield Finding((part, "layers", index, "name"), message, "choose another name")
             elif layer.name is not None:
-                taken[layer.name] = f"{part}.layers[{index}]"
+                taken[layer.name] = spec.in_part(part, "layers", index)
 
 
 def layers_read_what_is_there(spec: Spec) -> Iterator[Finding]:
@@ -454,7 +454,7 @@ def decoders_start_from_states(spec: Spec) -> Iterator[Finding]:
             continue
         path: Loc = ("encoder", "layers", index)
         message = "has no effect without attention: the decoder reads the states of"
-        message += f" encoder.layers[{recurrent[-1]}] alone"
+        message += f" {spec.in_encoder('layers', recurrent[-1])} alone"
         yield Finding(path, message, "remove it, or add 'attention: additive'")
 
 
@@ -478,7 +478,7 @@ def last_pooling_reads_ends(spec: Spec) -> Iterator[Finding]:
         for index in _mixed(spec.encoder.layers, branch):
             message = (
                 "takes the ends of both directions, which the layers behind"
-                f" encoder.layers[{index}] have mixed"
+                f" {spec.in_encoder('layers', index)} have mixed"
             )
             path = pooling_path(spec, branch)
             yield Finding(path, message, "write 'pooling: mean', or max or attention")

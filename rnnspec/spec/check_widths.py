@@ -66,7 +66,7 @@ def _untied(spec: Spec, branch: Branch, path: Loc) -> Iterator[Finding]:
     width = branch.head.hidden[-1] if branch.head.hidden else of_last
     embed = spec.encoder.embed or DEFAULT_EMBED
     if width and width != embed:
-        hint = f"write 'encoder.embed: {width}', or 'hidden: [{embed}]' beside it"
+        hint = f"write '{spec.in_encoder('embed')}: {width}', or 'hidden: [{embed}]' beside it"
         yield Finding(path, unequal_tied(width, embed), hint)
 
 
@@ -110,13 +110,13 @@ def first_states_are_as_wide(spec: Spec) -> Iterator[Finding]:
         if source is None or source.cell is None or layer.cell is None:
             continue
         for state in layer.cell.states:
-            finding = _unequal(layer, state, source)
+            finding = _unequal(spec, layer, state, source)
             if finding is not None:
                 yield finding
                 return
 
 
-def _unequal(layer: Sized, state: str, source: Sized) -> Finding | None:
+def _unequal(spec: Spec, layer: Sized, state: str, source: Sized) -> Finding | None:
     """The widths of a decoder state and of the encoder state that it starts from differ."""
     assert source.cell is not None
     of = state if state in source.cell.states else next(iter(source.cell.states))
@@ -125,7 +125,7 @@ def _unequal(layer: Sized, state: str, source: Sized) -> Finding | None:
         return None
     message = (
         f"the state {state} of decoder.layers[{layer.index}] is {width} wide, and {of} of"
-        f" encoder.layers[{source.index}] {known}"
+        f" {spec.in_encoder('layers', source.index)} {known}"
     )
     assert isinstance(source.layer, RecurrentLayer)
     if source.layer.direction == "bidirectional":
@@ -148,9 +148,10 @@ def given_states_of_a_column_are_alike(spec: Spec) -> Iterator[Finding]:
             continue
         other, known = first.setdefault(given.value, (layer, width))
         if width != known:
+            here, there = (spec.in_encoder("layers", each.index) for each in (layer, other))
             message = (
-                f"the state {state} of encoder.layers[{layer.index}] is {width} wide, and"
-                f" {given.value!r} is also the state of encoder.layers[{other.index}], {known} wide"
+                f"the state {state} of {here} is {width} wide, and {given.value!r} is also the"
+                f" state of {there}, {known} wide"
             )
             path: Loc = ("encoder", "layers", layer.index, "initial_state", "column")
             yield Finding(path, message, "name another column, or choose units that fit")

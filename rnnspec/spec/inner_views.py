@@ -62,7 +62,8 @@ def inner_views(spec: Spec) -> Iterator[InnerView]:
 
 
 def _views_of(spec: Spec, path: Loc, source: NestedInput) -> Iterator[InnerView]:
-    view = InnerView(path, inner_spec(spec, source))
+    alone = inner_spec(spec, source).with_encoder_at((*spec.input_in_file(path), "encoder"))
+    view = InnerView(path, alone)
     yield view
     (inner,) = view.spec.data.inputs
     if isinstance(inner, NestedInput):

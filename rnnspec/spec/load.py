@@ -182,7 +182,10 @@ def resolved_yaml(spec: Spec) -> str:
 
 def _findings_of_the_rest(data: Any) -> Iterable[Finding]:
     rest = without_mistakes(data) if isinstance(data, dict) else None
-    return findings(*rest) if rest else ()
+    if rest is None:
+        return ()
+    found = findings(rest.spec, rest.removed)
+    return (replace(finding, path=rest.in_file(finding.path)) for finding in found)
 
 
 def _placed(finding: Finding, document: Document) -> Problem:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -76,15 +77,45 @@ _REPLACEMENTS: dict[str, Any] = {
 _LAYER: dict[str, Any] = {"cell": "lstm", "units": 1}
 
 
-def without_mistakes(data: dict[str, Any]) -> tuple[Spec, frozenset[Loc]] | None:
-    """A spec of what is right in `data`, and the paths that were removed or replaced.
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What is right in a file, as a `spec`, and the paths that were `removed` or replaced.
+    `numbers` are mappings and lists as in `spec`, the items of a list with their numbers in the
+    file."""
 
-    `data` is changed. None if nothing is left.
-    """
+    spec: Spec
+    removed: frozenset[Loc]
+    numbers: Any
+
+    def in_file(self, path: Loc) -> Loc:
+        """A path of `spec` as one of the file."""
+        found: list[str | int] = []
+        here = self.numbers
+        for part in path:
+            if isinstance(here, list) and isinstance(part, int) and part < len(here):
+                part, here = here[part]
+            else:
+                here = here.get(part) if isinstance(here, dict) else None
+            found.append(part)
+        return tuple(found)
+
+
+def _numbered(value: Any) -> Any:
+    """Mappings and lists of a file, the items of a list with their numbers."""
+    if isinstance(value, dict):
+        return {key: _numbered(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [(number, _numbered(each)) for number, each in enumerate(value)]
+    return None
+
+
+def without_mistakes(data: dict[str, Any]) -> Rest | None:
+    """What is right in `data`, which is changed. None if nothing is left."""
     removed: set[Loc] = set()
+    numbers = _numbered(data)
     for _ in range(_REMOVALS):
         try:
-            return Spec.model_validate(data), frozenset(removed)
+            return Rest(Spec.model_validate(data), frozenset(removed), numbers)
         except ValidationError as error:
             details = mistakes(error)
         gone: set[Loc] = set()
@@ -96,12 +127,12 @@ def without_mistakes(data: dict[str, Any]) -> tuple[Spec, frozenset[Loc]] | None
             elif key := corrected_key(detail["loc"]):
                 removed.add((*loc[:-1], key))
             if not any(loc[:depth] in gone for depth in range(1, len(loc) + 1)):
-                gone.add(_take_out(data, loc))
+                gone.add(_take_out(data, numbers, loc))
         removed |= gone
     return None
 
 
-def _take_out(data: dict[str, Any], loc: Loc) -> Loc:
+def _take_out(data: dict[str, Any], numbers: Any, loc: Loc) -> Loc:
     """Removes the value at `loc`, or the nearest one above it; returns the path removed.
 
     A key that a layer lacks is added, and a wrong layer is replaced, so that the others keep their
@@ -115,25 +146,30 @@ def _take_out(data: dict[str, Any], loc: Loc) -> Loc:
             here[part] = _LAYER.get(str(part))
             return loc[: depth + 1]
         if not inside:
-            return _remove(data, loc[:depth] or loc[:1])
+            return _remove(data, numbers, loc[:depth] or loc[:1])
         here = here[part]
-    return _remove(data, loc)
+    return _remove(data, numbers, loc)
 
 
 def _are_layers(loc: Loc) -> bool:
-    """Whether a path leads to the layers of an encoder."""
-    return loc == ("encoder", "layers") or (loc[:1] == ("encoders",) and loc[2:] == ("layers",))
+    """Whether a path leads to the layers of an encoder or of a decoder."""
+    *above, last = loc or ("",)
+    return last == "layers" and (above[-1:] in (["encoder"], ["decoder"]) or "encoders" in above)
 
 
-def _remove(data: dict[str, Any], loc: Loc) -> Loc:
+def _remove(data: dict[str, Any], numbers: Any, loc: Loc) -> Loc:
     here: Any = data
     for part in loc[:-1]:
         here = here[part]
+        if numbers is not None:
+            numbers = numbers[int(part)][1] if isinstance(numbers, list) else numbers.get(part)
     if isinstance(here, list) and _are_layers(loc[:-1]):
         here[int(loc[-1])] = dict(_LAYER)
         return loc
     if isinstance(here, list):
-        del here[loc[-1]]  # type: ignore[arg-type]
+        del here[int(loc[-1])]
+        if numbers is not None:
+            del numbers[int(loc[-1])]
         return loc
     here.pop(loc[-1], None)
     if len(loc) == 1 and loc[0] in _REPLACEMENTS:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 from pydantic.functional_validators import BeforeValidator
 
+from rnnspec.source.nodes import shown_path
 from rnnspec.source.problems import did_you_mean
-from rnnspec.spec.base import Identifier, ListOf, Model, Slug, spec_error
+from rnnspec.spec.base import Identifier, ListOf, Loc, Model, Slug, spec_error
 from rnnspec.spec.cell import CellDefinition
 from rnnspec.spec.choice import describe
 from rnnspec.spec.data import Data
@@ -103,6 +105,41 @@ class Spec(Model):
         "recurrent layer 1/sqrt(units), and normal with deviation 1 for embeddings.",
     )
     train: Train = Field(default=Train.model_construct(), description="How the model is trained.")
+    _encoder_at: Loc = PrivateAttr(default=("encoder",))
+    _inputs_at: tuple[int, ...] | None = PrivateAttr(default=None)
+    _context_widths: Mapping[str, int | None] = PrivateAttr(default={})
+
+    def with_encoder_at(self, path: Loc, inputs: tuple[int, ...] | None = None) -> Spec:
+        """The same spec for one encoder of a file, which stands at `path` there and reads the
+        `inputs` with these numbers: messages name places in the file."""
+        found = self.model_copy()
+        found._encoder_at, found._inputs_at = path, inputs
+        return found
+
+    def with_contexts(self, widths: Mapping[str, int | None]) -> Spec:
+        """The same spec of one encoder, which knows the widths of what its layers attend to, by
+        their `attend`."""
+        found = self.model_copy()
+        found._context_widths = widths
+        return found
+
+    @property
+    def context_widths(self) -> Mapping[str, int | None]:
+        return self._context_widths
+
+    def input_in_file(self, path: Loc) -> Loc:
+        """The place in the file of what stands at `path`, under `data.input`."""
+        if self._inputs_at is None or not isinstance(path[2], int):
+            return path
+        return (*path[:2], self._inputs_at[path[2]], *path[3:])
+
+    def in_encoder(self, *path: str | int) -> str:
+        """How messages name what stands under the key of the encoder: `encoder.layers[0]`."""
+        return shown_path((*self._encoder_at, *path))
+
+    def in_part(self, part: str, *path: str | int) -> str:
+        """The same under "encoder" or "decoder"."""
+        return self.in_encoder(*path) if part == "encoder" else shown_path((part, *path))
 
     @property
     def encoder(self) -> Encoder:

@@ -100,9 +100,9 @@ def views(spec: Spec) -> Iterator[View]:
         layers = _alone(own, name, same_as)
         alone = {"data": data, "encoder_": layers, "encoders": {}, "pooling": own.pooling}
         found = spec.model_copy(update={**alone, "combine": ("concat",)})
-        yield View(
-            name, found, places, same_as, several and not isinstance(spec.data.output, tuple)
-        )
+        placed = found.with_encoder_at(("encoders", same_as or name), places)
+        one_answer = several and not isinstance(spec.data.output, tuple)
+        yield View(name, placed, places, same_as, one_answer)
 
 
 def layers_of(spec: Spec, encoder: AnyEncoder) -> OwnEncoder | None:

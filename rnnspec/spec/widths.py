@@ -98,12 +98,22 @@ def _embed(spec: Spec, source: TokenInput) -> int | None:
 
 
 def encoder_layers(spec: Spec) -> list[Sized]:
-    return sized(spec, spec.encoder.layers, input_steps(spec))
+    steps = input_steps(spec)
+    return sized(spec, spec.encoder.layers, steps, contexts=spec.context_widths)
 
 
 def layers_of_encoders(spec: Spec) -> dict[str, list[Sized]]:
     """The layers of each of several encoders, by its name, where those that attend know the width
     of what they find there."""
+    return _together(spec)[0]
+
+
+def contexts_of(spec: Spec) -> dict[str, int | None]:
+    """The widths of what layers of several encoders attend to, by their `attend`."""
+    return _together(spec)[1]
+
+
+def _together(spec: Spec) -> tuple[dict[str, list[Sized]], dict[str, int | None]]:
     found: dict[str, list[Sized]] = {}
     known: dict[str, int | None] = {}
     views_of = list(views(spec))
@@ -124,7 +134,7 @@ def layers_of_encoders(spec: Spec) -> dict[str, list[Sized]]:
             name: step_width(found.get(layer.encoder, []), layer.layer)
             for name, layer in attended.items()
         }
-    return found
+    return found, known
 
 
 def step_width(layers: list[Sized], name: str) -> int | None:
