@@ -12,13 +12,16 @@ import pytest
 
 from rnnspec.errors import DataError
 from rnnspec.evaluate.monitor import Monitor
+from rnnspec.evaluate.outputs.texts import as_greedy
 from rnnspec.evaluate.score import evaluate_build
+from rnnspec.plan.nodes import Beam, Greedy, Sample
 from rnnspec.spec import Output
 from rnnspec.spec.load import LoadedSpec, load_spec
 from rnnspec.spec.metrics import TRAIN_LOSS, reported_metrics
 from rnnspec.store.events import Heard, Silent
 from rnnspec.store.folder import read_build
 from rnnspec.train.build import Result, build
+from tests.decoders import with_strategy
 from tests.tiny import SPECS, forecast, pointing, spec_of, write_data
 
 
@@ -185,3 +188,11 @@ def test_a_series_that_never_changes_has_no_scaled_error(world: Path, tmp_path: 
     (warning,) = heard.warnings
     assert "valid.mase is nan" in warning and "train.monitor" in warning
     assert read_build(result.folder).weights
+
+
+def test_texts_of_an_epoch_keep_all_rules_of_the_search() -> None:
+    """They are those that 'evaluate' measures of a greedy search, whatever it may not answer."""
+    rules = Greedy(9, 0.5, 2, repetition_penalty=1.5, no_repeat=3, prefix=(4,), banned=(5, 6))
+    assert as_greedy(rules) == rules
+    for kind, own in ((Beam, {"width": 3, "length_norm": "average"}), (Sample, {"top_k": 2})):
+        assert as_greedy(with_strategy(kind, rules, **own)) == rules

@@ -70,7 +70,8 @@ class Train(Model):
     accumulate: Count = Field(
         default=1,
         description="Batches whose gradients are added up before the optimizer makes a step, the "
-        "same step as for one batch of all their rows.",
+        "same step as for one batch of all their rows, but for the moments of batch norms and the "
+        "penalties of layers' outputs, which are of each batch by itself.",
     )
     window: Count | None = Field(
         default=None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 from rnnspec.evaluate.examples import Drawn, Kept, Rows
@@ -14,7 +13,7 @@ from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputKind, OutputScore
 from rnnspec.evaluate.outputs.next_tokens import best
 from rnnspec.evaluate.outputs.texts import as_greedy
 from rnnspec.plan.facts import ColumnFacts
-from rnnspec.plan.nodes import FIRST_STEP, Greedy, PointerOutput
+from rnnspec.plan.nodes import FIRST_STEP, PointerOutput
 from rnnspec.report import model as report
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.search import Texts
@@ -25,11 +24,7 @@ WRONG, RIGHT = 10, 5
 def _add_pointers(
     node: PointerOutput, sums: PointerMetrics, model: Model, measured: MeasuredBatch
 ) -> Texts:
-    search = None
-    if measured.greedy:
-        greedy = as_greedy(node.search)
-        assert isinstance(greedy, Greedy)
-        search = replace(greedy, no_repeat=node.search.no_repeat)
+    search = as_greedy(node.search) if measured.greedy else None
     found = model.answers(measured.forward.inputs, search=search)[node.column]
     assert isinstance(found, Texts)
     broken = found.scores[:, 0].isnan().tolist()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from itertools import islice
 from typing import Literal, assert_never
@@ -31,6 +31,7 @@ from rnnspec.plan.nodes import (
     AnySearch,
     Beam,
     BestPath,
+    Constraints,
     CtcOutput,
     Greedy,
     PrefixBeam,
@@ -67,10 +68,12 @@ LONG = 60
 
 
 def as_greedy(search: AnySearch) -> AnySearch:
-    """Greedy search with the limits of `search`: it is quick enough for every epoch."""
+    """Greedy search by the limits and rules of `search`: it is quick enough for every epoch."""
     match search:
-        case Greedy() | Beam() | Sample():
-            return Greedy(search.limit, search.factor, search.min_steps)
+        case Greedy():
+            return search
+        case Beam() | Sample():
+            return Greedy(**{each.name: getattr(search, each.name) for each in fields(Constraints)})
         case BestPath() | PrefixBeam():
             return BestPath()
         case TransducerGreedy() | TransducerBeam():
