@@ -24,6 +24,8 @@ from rnnspec.plan.nodes import (
     TokensInput,
     verify,
 )
+from rnnspec.to_onnx.opsets import graphs_of
+from rnnspec.to_onnx.own_steps import nodes_of
 
 Rows = Sequence[Mapping[str, NDArray[np.float32]]]
 
@@ -55,14 +57,17 @@ def assert_no_texts(file: onnx.ModelProto) -> None:
 
 def assert_all_is_read(file: onnx.ModelProto) -> None:
     """No initializer that nothing reads: onnxruntime warns of each where the file is opened."""
-    waiting, read = [file.graph], set[str]()
-    while waiting:
-        graph = waiting.pop()
-        read |= {value.name for value in graph.output}
-        for node in graph.node:
-            read |= set(node.input)
-            waiting += [each.g for each in node.attribute if each.HasField("g")]
-    assert [each.name for each in file.graph.initializer if each.name not in read] == []
+    read = {value.name for graph in graphs_of(file.graph) for value in graph.output}
+    read |= {name for node in nodes_of(file.graph) for name in node.input}
+    assert [name for name in initializers(file) if name not in read] == []
+
+
+def initializers(file: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
+    """Those of the graph and of the bodies in it, by their names, which are unique."""
+    every = [each for graph in graphs_of(file.graph) for each in graph.initializer]
+    found = {each.name: each for each in every}
+    assert len(found) == len(every)
+    return found
 
 
 def feeds(rows: Rows, time: int, filler: float = 0.0, width: int = 3) -> dict[str, NDArray[Any]]:

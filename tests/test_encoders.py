@@ -27,6 +27,7 @@ from rnnspec.to_torch import Model
 from tests.answers import tensor_of
 from tests.data_rows import write_rows
 from tests.kinds import batched, encoders_data, output, plan_of, random_rows, strong_weights
+from tests.onnx_models import initializers
 
 PAIR: dict[str, Any] = {
     "name": "pair",
@@ -121,7 +122,7 @@ def test_shared_weights_learn_from_both_sides_and_are_stored_once() -> None:
     assert not any(name.startswith("encoders.right") for name in names)
     assert {name in names for name in shared_weights(plan).values()} == {True}
     file = to_onnx(plan, facts, model.canonical_arrays(), ids=True)
-    large = [each.raw_data for each in file.graph.initializer if np.prod(each.dims) > 12]
+    large = [each.raw_data for each in initializers(file).values() if np.prod(each.dims) > 12]
     assert large and len(large) == len({*large}), "a matrix is there twice"
 
 

@@ -32,6 +32,7 @@ from rnnspec.to_torch import Model
 from rnnspec.train.build import build
 from tests import ctc, decoders, kinds, layers, tiny
 from tests.models import frames_facts, frames_plan, layers_plan, random_weights
+from tests.onnx_models import initializers
 
 ALL_MULTIPLIED, ALL_STORED = Least(2, 2, 2), Least(2, 10**9, 10**9)
 WAYS: dict[str, tuple[Bits, Least, float]] = {
@@ -101,7 +102,7 @@ def test_a_linear_memory_keeps_its_matrix(way: str) -> None:
     model.start(facts, seed=1)
     whole = to_onnx(plan, facts, model.canonical_arrays(), ids=True)
     small = in_few_bits(whole, plan, bits, ids=True, least=least)
-    kept = {tensor.name for tensor in small.model.graph.initializer}
+    kept = initializers(small.model)
     assert "layers.0.forward.A.transposed" in kept
     assert small.multiplied or small.stored
     asked = kinds.feeds(plan, kinds.random_rows(plan, (784, 300)))
@@ -209,7 +210,7 @@ def test_numbers_that_are_multiplied_have_seven_bits() -> None:
         small = in_few_bits(model, plan, "int8", least=least)
         numbers = [
             np.abs(numpy_helper.to_array(tensor).astype(int)).max()
-            for tensor in small.model.graph.initializer
+            for tensor in initializers(small.model).values()
             if tensor.name.endswith(".int8")
         ]
         assert numbers and set(numbers) == {most}
@@ -224,7 +225,7 @@ def test_matrices_of_steps_have_one_scale_others_one_for_each_column() -> None:
     )
     scales = {
         tensor.name: list(tensor.dims)
-        for tensor in small.model.graph.initializer
+        for tensor in initializers(small.model).values()
         if tensor.name.endswith(".scale") and tensor.name.startswith("layers.0.")
     }
     assert {name.split(".")[3][0] for name in scales} == {"W", "U"}
@@ -246,7 +247,7 @@ def test_constants_that_are_no_weights_stay_as_they_are() -> None:
     plan, facts = ctc.plan_and_facts("sound")
     model = to_onnx(plan, facts, _weights(plan))
     small = in_few_bits(model, plan, "int8", least=ALL_STORED)
-    kept = {tensor.name: tensor for tensor in small.model.graph.initializer}
+    kept = initializers(small.model)
     own = [tensor for tensor in model.graph.initializer if tensor.name.startswith("input.")]
     assert own and all(kept[tensor.name] == tensor for tensor in own)
 

@@ -288,7 +288,7 @@ _PASSING = frozenset(
 def plain_sigmoids(graph: GraphProto) -> list[str]:
     """The logarithms and quotients that are taken of a Sigmoid whose argument is no absolute
     value; 1 + p and the like are of size 1."""
-    constants = {tensor.name for tensor in graph.initializer}
+    constants = {tensor.name for each in _graphs(graph) for tensor in each.initializer}
     made: Mapping[str, NodeProto] = {
         name: node for each in _graphs(graph) for node in each.node for name in node.output
     }

@@ -17,6 +17,8 @@ from typing import Any
 from elsewhere.environments import HERE, SECONDS, Found, packages
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+AT_ONCE = 50
+"""Files of one process: each takes a memory of its own, and after about 120 there is none left."""
 QUIET = """
 --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync
 --disable-background-networking --disable-component-update --disable-dev-shm-usage
@@ -75,25 +77,30 @@ def in_browser(
                 (folder / f"{name}{ending}").symlink_to(files / f"{name}{ending}")
         (folder / "node_modules").symlink_to(modules.resolve())
         shutil.copy(HERE / "answer.mjs", folder)
-        page = PAGE.replace("NAMES", json.dumps(names)).replace("SECONDS", str(SECONDS))
-        (folder / "all.html").write_text(page)
         (folder / "frame.html").write_text(FRAME)
         handler = partial(_Served, directory=str(folder))
         with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
-            address = f"http://127.0.0.1:{server.server_port}/all.html"
-            own = f"--user-data-dir={folder / 'profile'}"
-            with subprocess.Popen(
-                [program, *QUIET.split(), own, address], stderr=subprocess.DEVNULL
-            ) as process:
-                try:
-                    for _ in names:
-                        yield _Served.found.get(timeout=2 * SECONDS)
-                except Empty:
-                    pass
-                finally:
-                    process.terminate()
+            for start in range(0, len(names), AT_ONCE):
+                page = PAGE.replace("SECONDS", str(SECONDS))
+                part = names[start : start + AT_ONCE]
+                (folder / "all.html").write_text(page.replace("NAMES", json.dumps(part)))
+                yield from _answers(program, folder, server.server_port, len(part))
             server.shutdown()
+
+
+def _answers(program: str, folder: Path, port: int, count: int) -> Iterator[tuple[str, Found]]:
+    """Those of the page in one process of the browser."""
+    own = f"--user-data-dir={folder / 'profile'}"
+    command = [program, *QUIET.split(), own, f"http://127.0.0.1:{port}/all.html"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            for _ in range(count):
+                yield _Served.found.get(timeout=2 * SECONDS)
+        except Empty:
+            pass
+        finally:
+            process.terminate()
 
 
 def version() -> str:

@@ -38,7 +38,7 @@ class _Shared:
 class Emitter:
     """A graph under construction. Values are known by name; each name is given out once.
 
-    Initializers of bodies go to the root, where onnxruntime packs them once for all steps.
+    Initializers of bodies go to the root; `rnnspec.to_onnx.inner` puts them back when all is there.
     """
 
     def __init__(self, shared: _Shared | None = None) -> None:

@@ -53,6 +53,7 @@ from rnnspec.to_onnx.decoder import lower_decoder, needs_memory_step
 from rnnspec.to_onnx.emitter import INT64, Emitter, fix_extent
 from rnnspec.to_onnx.idle import without_idle
 from rnnspec.to_onnx.inline import without_loops_of_one
+from rnnspec.to_onnx.inner import into_bodies
 from rnnspec.to_onnx.lowering import BATCH, Demand, Lowering, Value, demands, entry_of, reads_last
 from rnnspec.to_onnx.opsets import HIGHEST, IR_OF_OPSET, LOWEST, needed
 from rnnspec.to_onnx.pointers import lower_pointer
@@ -236,6 +237,7 @@ def to_onnx(
         without_loops_of_one(model)
     if low.shared:
         merge_equal(model.graph)
+    into_bodies(model.graph)
     return _at_opset(model, opset)
 
 

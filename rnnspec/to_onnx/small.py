@@ -17,8 +17,8 @@ Numbers that are multiplied have 7 bits and a sign at most 63: without VNNI, pro
 products of 8 bits in 16, where two of 127 * 255 do not fit, and answers would be others than
 elsewhere.
 
-Before a pass: names of values are unique in all graphs, and initializers stand at the root, as the
-emitter makes them. After it: the same inputs and outputs, by name and type.
+Before a pass: names of values are unique in all graphs. After it: the same inputs and outputs, by
+name and type.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from onnx import TensorProto, helper, numpy_helper
 from rnnspec.plan import Plan, weights
 from rnnspec.plan.names import lengths_names
 from rnnspec.to_onnx.emitter import CONTRIB
+from rnnspec.to_onnx.inner import into_bodies, to_root
 from rnnspec.to_onnx.linear_memories import linear_memories
 from rnnspec.to_onnx.lowering import time_dimension
 from rnnspec.to_onnx.own_steps import clean_inputs, nodes_of
@@ -101,6 +102,7 @@ def in_few_bits(
     """
     found = onnx.ModelProto()
     found.CopyFrom(model)
+    to_root(found.graph)
     owners = {weight.name.split(".", 1)[0] for weight in weights(plan)} - {"input"}
     uses, exact = _uses(found.graph), linear_memories(plan)
     chosen = {
@@ -119,6 +121,7 @@ def in_few_bits(
             clean_inputs(found.graph, lengths, time_dimension(axis))
         if all(each.domain != CONTRIB for each in found.opset_import):
             found.opset_import.append(helper.make_opsetid(CONTRIB, 1))
+    into_bodies(found.graph)
     return Small(found, multiplied, stored)
 
 
