@@ -151,6 +151,11 @@ _PICTURES: tuple[Loc, ...] = (
     ),
 )
 _OUTPUT: tuple[Loc, ...] = (("data", "output", "as"), ("data", "output", EACH, "as"))
+_LAWS: tuple[Loc, ...] = (
+    *_OUTPUT,
+    ("data", "output", "distribution"),
+    ("data", "output", EACH, "distribution"),
+)
 _LOSSES: tuple[Loc, ...] = (
     *_OUTPUT,
     ("train", "loss"),
@@ -343,8 +348,8 @@ CHECKS: tuple[Check, ...] = (
     Check(check_data.series_have_windows, (*_INPUT, *_OUTPUT, ("data", "series"))),
     Check(check_data.quantiles_rise_and_have_a_middle, _OUTPUT),
     Check(check_data.distributions_fit_answers, (*_INPUT, *_OUTPUT)),
-    Check(check_intervals.intervals_have_a_distribution, (*_INPUT, *_OUTPUT)),
-    Check(check_intervals.draws_have_a_distribution, (_DECODER, *_INPUT, *_OUTPUT)),
+    Check(check_intervals.intervals_have_a_distribution, (*_INPUT, *_LAWS)),
+    Check(check_intervals.draws_have_a_distribution, (_DECODER, *_INPUT, *_LAWS)),
     Check(
         check_data.steps_of_series_are_answered_in_turn,
         (_CARDINALITY, *_INPUT, *_OUTPUT, ("data", "series")),
@@ -359,8 +364,8 @@ CHECKS: tuple[Check, ...] = (
         (*_INPUT, *_OUTPUT, check_data.SERIES, _DECODER),
     ),
     Check(check_frames.nulls_are_of_lists, (*_OUTPUT, *_INPUT, _DECODER)),
-    Check(check_paths.paths_have_a_density, (*_OUTPUT, _DECODER)),
-    Check(check_paths.forecasts_are_drawn_together, (*_OUTPUT, _DECODER)),
+    Check(check_paths.paths_have_a_density, (*_LAWS, _DECODER)),
+    Check(check_paths.forecasts_are_drawn_together, (*_LAWS, _DECODER)),
     Check(check_calendar.calendars_read_times, (*_INPUT, *_OUTPUT, check_data.SERIES)),
     Check(check_categories.categories_are_of_series, (*_INPUT, *_OUTPUT)),
     Check(

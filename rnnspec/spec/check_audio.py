@@ -94,7 +94,17 @@ def _empty_filters(at: Loc, rate: int, features: MelWindows, highest: float) -> 
             f"{empty} of the {bands} bands lie between two of the frequencies of a window of"
             f" {features.window}, which are {rate / size:.3g} Hz apart"
         )
-        yield Finding((*at, key), message, "write fewer bands, or a longer window")
+        name = "log_mel" if key == "log_mel" else "mel"
+        fit, least = bands, features.mfcc if isinstance(features, Mfcc) else 1
+        while fit >= least and empty:
+            fit = min(fit - 1, fit * 15 // 16)
+            filters = mel_filters(fit, size, rate, features.lowest, highest)
+            empty = sum(not any(row) for row in filters)
+        hint = f"write '{name}: {fit}', or a longer window" if fit >= least else LONGER
+        yield Finding((*at, key), message, hint)
+
+
+LONGER = "write a longer window"
 
 
 def _bands(features: MelWindows) -> tuple[int, str]:

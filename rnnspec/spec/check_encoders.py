@@ -71,17 +71,32 @@ def inputs_have_one_encoder(spec: Spec) -> Iterator[Finding]:
                 hint = "read it once; for another reading of it, name a copy in the data"
                 yield Finding(path, message, hint)
             taken.setdefault(column, name)
+    wrong = _wrongly_named(spec)
     for path, source in spec.data.located_inputs:
         if not spec.encoders or source.column in taken:
             continue
         if not isinstance(source, StaticInput):
             hint = f"add it to encoders.{next(iter(spec.encoders))}.inputs, or remove it"
+            if wrong is not None:
+                name, column = wrong
+                hint = f"write it in encoders.{name}.inputs in the place of {column!r}"
             yield Finding((*path, "column"), "no encoder reads this column", hint)
         elif source.join != "steps":
             message = f"'{source.join}' makes first states of it, and no encoder reads it"
             name = next(iter(spec.encoders))
             hint = f"write 'join: steps', or add {source.column} to encoders.{name}.inputs"
             yield Finding((*path, "join"), message, hint)
+
+
+def _wrongly_named(spec: Spec) -> tuple[str, str] | None:
+    """The first encoder with a column that is not there or is read before, and this column."""
+    columns = {each.column for each in spec.data.inputs}
+    for name, encoder in spec.encoders.items():
+        for column in encoder.inputs:
+            if column not in columns:
+                return name, column
+            columns.remove(column)
+    return None
 
 
 def encoders_read_sequences(spec: Spec) -> Iterator[Finding]:

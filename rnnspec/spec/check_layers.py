@@ -10,13 +10,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rnnspec.errors import CellError
-from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.base import Loc
 from rnnspec.spec.branches import branches, headed, one_pooling, places_of
 from rnnspec.spec.cell import source_of
 from rnnspec.spec.decoder import LearnedStart, ZeroStart
 from rnnspec.spec.encoder import OwnEncoder
 from rnnspec.spec.explain import Finding, no_effect
+from rnnspec.spec.foreign import meant_value
 from rnnspec.spec.head import Head, LastPooling
 from rnnspec.spec.init import Init, initializer_of
 from rnnspec.spec.inner_views import inner_views
@@ -106,7 +106,7 @@ def layers_name_known_cells(spec: Spec) -> Iterator[Finding]:
     known = (*builtin_names(), *spec.cells)
     for path, name in _named_cells(spec):
         if name not in known:
-            hint = did_you_mean(name, known) or f"known are {', '.join(known)}"
+            hint = meant_value(name, known) or f"known are {', '.join(known)}"
             yield Finding(path, f"unknown cell {name!r}", hint)
 
 

@@ -17,6 +17,8 @@ Errors come from `rnnspec.spec.base.spec_error`; `rnnspec.spec.explain` gives th
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from inspect import cleandoc
@@ -24,11 +26,12 @@ from itertools import chain
 from types import UnionType
 from typing import Any, ClassVar, get_args
 
-from pydantic import ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
+from rnnspec.source.emit import flow
 from rnnspec.source.problems import nearest
-from rnnspec.spec.base import Model, spec_error
+from rnnspec.spec.base import Model, keys_of, spec_error
 from rnnspec.spec.foreign import SYNONYMS, meant_value
 
 HIDDEN = "\0"
@@ -173,6 +176,8 @@ def _check_one_of(value: object, options: Mapping[str, type[Option]]) -> dict[st
     """The value as a mapping with one known key; a bare name has no settings."""
     listed = ", ".join(options)
     if isinstance(value, str):
+        if hint := _with_setting(value, options):
+            raise spec_error(f"expected one of {listed}, found {describe(value)}", hint)
         _check_known(value, options)
         if needs := _needs(options[value]):
             raise spec_error(f"{value} needs {needs[0]}", f"write {{{value}: {needs[1]}}}")
@@ -185,7 +190,7 @@ def _check_one_of(value: object, options: Mapping[str, type[Option]]) -> dict[st
         hint = meant_value(value, options) or f"write one of them{example}"
         raise spec_error(f"expected one of {listed}, found {describe(value)}", hint)
     if len(value) != 1:
-        found, hint = ", ".join(map(str, value)), "keep one of them"
+        found, hint = ", ".join(map(str, value)), _within(value, options) or "keep one of them"
         if not value:
             found, hint = "none", "write one of them"
         raise spec_error(f"expected exactly one of {listed}, found {found[:60]}", hint)
@@ -202,6 +207,49 @@ def _check_one_of(value: object, options: Mapping[str, type[Option]]) -> dict[st
         hint = f"write only {name} to take its defaults"
         raise spec_error(f"{name} has no settings under it", hint, str(name), on_key=True)
     return {name: {VALUE: settings} if issubclass(options[name], Valued) else settings}
+
+
+def mapping_meant(model: type[Model], found: object) -> str:
+    """The mapping of a model that a plain value probably stands for, as YAML, or "": a key of it,
+    the first key that takes a number, the only key there is, or nothing but defaults."""
+    keys = keys_of(model)
+    candidates: list[dict[str, Any]] = []
+    if found is None or found is True:
+        candidates = [{}]
+    elif isinstance(found, str) and found in keys:
+        candidates = [{found: {}}]
+    elif isinstance(found, int | float) or (isinstance(found, str) and len(keys) == 1):
+        candidates = [{key: found} for key in keys]
+    for candidate in candidates:
+        with contextlib.suppress(ValidationError):
+            model.model_validate(candidate)
+            return flow(candidate)
+    return ""
+
+
+def _with_setting(value: str, options: Mapping[str, type[Option]]) -> str:
+    """The cure of a name with its number behind a colon, as in `beam:5`, or ""."""
+    found = re.fullmatch(r"(\w+): ?(\d{1,6})", value)
+    if found is None or found[1] not in options:
+        return ""
+    option = options[found[1]]
+    meant = found[2] if issubclass(option, Valued) else mapping_meant(option, int(found[2]))
+    return f"write {{{found[1]}: {meant}}}" if meant else ""
+
+
+def _within(value: Mapping[Any, Any], options: Mapping[str, type[Option]]) -> str:
+    """The cure of settings that stand beside the name of their option, or ""."""
+    names = [name for name in value if name in options]
+    if len(names) != 1 or issubclass(options[names[0]], Valued):
+        return ""
+    option, settings = options[names[0]], value[names[0]]
+    if option.shorthand and type(settings) in (int, float):
+        settings = {option.shorthand: settings}
+    rest = {key: each for key, each in value.items() if key != names[0]}
+    if not all(key in keys_of(option) for key in rest):
+        return ""
+    settings = settings if isinstance(settings, Mapping) else {}
+    return f"write {flow({names[0]: {**settings, **rest}})}"
 
 
 def _needs(option: type[Option]) -> tuple[str, str] | None:
@@ -252,9 +300,11 @@ class ByKey:
     def _check(self, value: object, members: Mapping[str, type[Model]]) -> object:
         listed = ", ".join(members)
         if not isinstance(value, Mapping):
+            kind = value if isinstance(value, str) and value in members else next(iter(members))
+            column = "column: …, " if "column" in keys_of(members[kind]) else ""
             raise spec_error(
                 f"expected a mapping, found {describe(value)}",
-                f"write {{column: …, {self.key}: {next(iter(members))}}}",
+                f"write {{{column}{self.key}: {kind}}}",
             )
         if self.key not in value:
             raise spec_error(

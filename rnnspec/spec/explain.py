@@ -14,8 +14,16 @@ from rnnspec.source.problems import MAX_WORD, Problem, nearest
 from rnnspec.source.scalars import resolve
 from rnnspec.source.yaml12 import Document
 from rnnspec.spec.base import PATTERNS, Loc, keys_of
-from rnnspec.spec.choice import HIDDEN, describe
-from rnnspec.spec.foreign import BEAMS, NAMED, NEEDLESS, SWITCHES, SYNONYMS, meant_value
+from rnnspec.spec.choice import HIDDEN, describe, mapping_meant
+from rnnspec.spec.foreign import (
+    BEAMS,
+    NAMED,
+    NEEDLESS,
+    SWITCHES,
+    SYNONYMS,
+    meant_value,
+    said_otherwise,
+)
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.walk import model_at, places_of, siblings_with
 
@@ -108,6 +116,9 @@ def _unknown_key(loc: Loc, corrected: str | None, document: Document) -> Problem
         if key.lower() in NAMED:
             hint = f"write '{corrected}: {NAMED[key.lower()]}'"
         return document.problem(path, "unknown key", hint, key=True)
+    beside = _value(path[:-1], document)
+    if hint := said_otherwise(key, beside if isinstance(beside, Mapping) else {}):
+        return document.problem(path, "unknown key", hint, key=True)
     kinds = siblings_with(loc[:-1], key)
     if kinds and kinds[2]:
         which, kind, others = kinds
@@ -115,6 +126,9 @@ def _unknown_key(loc: Loc, corrected: str | None, document: Document) -> Problem
             what = "features" if "features" in path else "layers"
             hint = f"remove it ({', '.join(others)} {what} have it)"
             return document.problem(path, f"{kind} {what} have no key {key!r}", hint, key=True)
+        if kind == "same_as":
+            message = "has no effect beside 'same_as', whose encoder says it for both"
+            return document.problem(path, message, "remove it", key=True)
         message = f"has no effect with {which}: {kind}"
         hint = f"remove it (it belongs to {which}: {', '.join(others)})"
         return document.problem(path, message, hint, key=True)
@@ -171,8 +185,12 @@ def _wrong_value(detail: ErrorDetails, document: Document) -> Problem:
     say = _SENTENCES.get(detail["type"])
     message, hint = say(found, context) if say else (detail["msg"], "")
     if detail["type"] == "model_type":
-        keys = keys_of(model_at(detail["loc"]) or Spec)
-        hint = f"its keys are {', '.join(keys)}"
+        model = model_at(detail["loc"]) or Spec
+        meant = mapping_meant(model, found)
+        others = siblings_with(detail["loc"], found) if isinstance(found, str) else None
+        if others and others[2]:  # the key of another member, as in 'decoder: ctc'
+            meant = f"{{{found}: {{}}}}"
+        hint = f"write {meant}" if meant else f"its keys are {', '.join(keys_of(model))}"
     return document.problem(path, message, hint, key=detail["loc"][-1:] == ("[key]",))
 
 
@@ -232,7 +250,7 @@ def _list(found: object, context: Mapping[str, Any]) -> tuple[str, str]:
     message = f"expected a list, found {describe(found)}"
     if isinstance(found, Mapping):
         return message, "start each item with '- '"
-    if isinstance(found, str | int | float):
+    if isinstance(found, str | int | float) and not isinstance(found, bool):
         return message, f"put it in brackets: [{str(found)[:40]}]"
     return message, "write the items in brackets: […]"
 

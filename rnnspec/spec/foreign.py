@@ -42,10 +42,12 @@ FOREIGN: Mapping[str, tuple[str, ...]] = {
     "rate": ("sample_rate", "sampling_rate", "sr"),
     "log_mel": ("fbank", "n_mels", "num_mel_bins"),
     "mfcc": ("n_mfcc",),
+    "mel": ("bands", "n_mels", "num_mel_bins"),
     "hop": ("hop_length", "frame_shift"),
     "augment": ("augmentation", "specaugment"),
     "conv": ("convolution", "conv1d", "conv2d", "conv3d", "cnn"),
-    "size": ("kernel_size", "kernel", "pool_size", "filter_size"),
+    "size": ("kernel_size", "kernel", "pool_size", "filter_size", "vocab_size"),
+    "width": ("size",),
     "pool": ("max_pool", "maxpool", "avg_pool", "avgpool", "mean_pool", "pooling"),
     "dense": ("linear", "fully_connected", "fc"),
     "squeeze": ("flatten",),
@@ -140,6 +142,14 @@ VALUES: Mapping[str, str] = {
     "bce": "cross_entropy",
     "crossentropy": "cross_entropy",
     "label": "class",
+    "ordered": "ordinal",
+    "ordered_class": "ordinal",
+    "ordinal_regression": "ordinal",
+    "mamba": "s6",
+    "gla": "gated_linear_attention",
+    "deltanet": "delta_rule",
+    "gated_deltanet": "gated_delta_rule",
+    "xlstm": "mlstm",
     "classification": "class",
     "categorical": "category",
     "multilabel": "labels",
@@ -191,3 +201,18 @@ def meant_value(found: object, known: Collection[str]) -> str:
         return "did you mean 'none'?" if found is False and "none" in known else ""
     ours = VALUES.get(found.lower())
     return f"did you mean {ours!r}?" if ours in known else did_you_mean(found, known)
+
+
+def said_otherwise(key: str, beside: Mapping[str, object]) -> str:
+    """What to do about a key that another tool has there, by the keys that stand `beside` it and
+    itself: how the same is said here, or that nothing need be said; "" of any other key."""
+    value = beside.get(key)
+    if key in ("heads", "num_heads") and "attend" in beside and type(value) is int:
+        return f"write 'score: {{multi_head: {{heads: {value}}}}}'"
+    if key == "embed" and beside.get("as") == "calendar" and type(value) is int:
+        return f"write 'encode: {{embed: {value}}}'"
+    if key == "padding" and "conv" in beside:
+        return "remove it: past the ends 0 is read, with 'causal: true' before the first step"
+    if key in ("rnnt", "rnn_transducer") and "layers" in beside:
+        return "did you mean 'transducer'?"
+    return ""

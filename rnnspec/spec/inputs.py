@@ -21,7 +21,7 @@ from rnnspec.spec.base import (
     Width,
 )
 from rnnspec.spec.calendar import CalendarInput
-from rnnspec.spec.choice import ByKey
+from rnnspec.spec.choice import ByKey, ByShape, by_type
 from rnnspec.spec.nested import NestedInput
 from rnnspec.spec.pictures import PictureAugmentKey
 from rnnspec.spec.text_options import FoldCase, Normalize, Split, VectorsKey, WhitespaceSplit
@@ -272,6 +272,10 @@ OBSERVED = 2
 
 
 Lag = Annotated[int, Field(ge=1, le=50_000)]
+DifferenceLag = Annotated[
+    Lag | Literal["seasonal"],
+    ByShape("a number of steps, or seasonal", by_type(int | float, other=1)),
+]
 
 
 class SeriesInput(SequenceInput):
@@ -284,7 +288,7 @@ class SeriesInput(SequenceInput):
         "'log', of numbers above 0 that grow and swing by shares of themselves; answers are in the "
         "unit of the data all the same.",
     )
-    difference: Annotated[tuple[Lag | Literal["seasonal"], ...], ListOf] = Field(
+    difference: Annotated[tuple[DifferenceLag, ...], ListOf] = Field(
         default=(),
         description="What is scaled and learned in place of the numbers: their differences from "
         "those so many steps before, of one lag after the other; 'seasonal' is the season of the "
