@@ -18,11 +18,15 @@ from rnnspec.data.alignments import refuse_too_short, steps_at, steps_needed, wi
 from rnnspec.data.reading import Reading
 from rnnspec.data.rows import BadRows
 from rnnspec.errors import DataError
-from rnnspec.objective.losses import ctc_loss
+from rnnspec.objective.losses import ctc_loss, reads_as
+from rnnspec.objective.objective import Objective
 from rnnspec.plan import Plan, nodes, resolve
 from rnnspec.reference import alignment as reference
 from rnnspec.spec import Spec
+from rnnspec.spec.train import Train
+from rnnspec.to_torch import Model
 from rnnspec.to_torch.alignment import read
+from rnnspec.to_torch.devices import Precision
 from rnnspec.to_torch.outputs import CtcOutput
 from rnnspec.to_torch.sequences import Lengths, PaddedSequence
 from tests import ctc
@@ -73,6 +77,7 @@ def test_the_loss_sums_over_all_paths() -> None:
         for text in [*itertools.islice(every, 60), (2,) * 6, (2, 2, 2, 2), (3, 3, 3)]:
             target = torch.tensor([[*text, 0, -1]])
             score = every.get(text, 0.0)
+            assert reads_as(padded(logs), target).item() == (text in every), text
             assert ctc_loss(padded(logs), target).item() == pytest.approx(-score), text
 
 
@@ -253,6 +258,28 @@ def test_rows_that_do_not_fit_are_left_out(encoded: tuple[Plan, object, Path]) -
     targets = found.collate(np.arange(6)).targets["y"]
     assert (targets[[1, 3, 4]] == -1).all()
     assert (targets[[0, 2, 5]] >= 0).sum(axis=1).tolist() == [3, 1, 5]
+
+
+def test_rows_that_do_not_fit_are_left_out_of_a_measured_loss(
+    encoded: tuple[Plan, object, Path],
+) -> None:
+    """The mean over the tokens and ends of the three rows that fit, by torch's own loss."""
+    plan, data, _ = encoded
+    model = Model(plan).eval()
+    objective = Objective(model, Train())
+    batch = data.collate(np.arange(6))  # type: ignore[attr-defined]
+    found = objective(batch, Precision())
+    assert found.counts == {"y": 9.0} and objective.counts(batch) == {"y": 21.0}
+    total = 0.0
+    for row in (0, 2, 5):
+        text = [number for number in batch.targets["y"][row].tolist() if number > 0]
+        logs = found.logits["y"][row, : len(ROWS[row]["x"]), None]  # type: ignore[arg-type]
+        if text:
+            steps, tokens = (torch.tensor([len(each)]) for each in (logs, text))
+            target = torch.tensor([text])
+            each = torch.nn.functional.ctc_loss(logs, target, steps, tokens, reduction="sum")
+            total += each.item()
+    assert found.losses["y"].item() == pytest.approx(total / 9, rel=1e-5)
 
 
 def test_steps_follow_strides() -> None:

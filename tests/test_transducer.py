@@ -11,6 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from rnnspec.objective.losses import reads_as
 from rnnspec.objective.transducer import transducer_loss
 from rnnspec.plan.nodes import TransducerBeam, TransducerOutput
 from rnnspec.reference import transducer as reference
@@ -115,6 +116,10 @@ def test_a_text_without_steps_is_left_out() -> None:
     loss.backward()
     assert loss.item() == 0.0
     assert scores.grad is not None and not scores.grad.any()
+    arcs = arcs_of(drawn(), torch.tensor(LENGTHS), TARGETS)
+    fits = [steps > 0 or not (row > 0).any() for steps, row in zip(LENGTHS, TARGETS, strict=True)]
+    assert reads_as(arcs, TARGETS).tolist() == [bool(each) for each in fits]
+    assert not reads_as(arcs_of(scores, torch.tensor([0]), targets), targets).any()
 
 
 def test_other_factors_scale_the_gradient() -> None:

@@ -70,7 +70,7 @@ def evaluate(
         series = of_file.series_of(batch) if of_file else None
         measured = MeasuredBatch(batch, forward, {}, rows, lanes, naive, series, greedy)
         measured = _ended(measured, censored) if censored else measured
-        for column, count in objective.counts(batch).items():
+        for column, count in forward.counts.items():
             totals[column] += forward.losses[column].item() * count
             counts[column] += count
         for column, node in objective.outputs.items():

@@ -93,6 +93,17 @@ def ctc_loss(logs: Tensor, targets: Tensor) -> Tensor:
     return each.masked_fill((targets < 0).all(1), 0.0)
 
 
+def reads_as(arcs: Tensor, targets: Tensor) -> Tensor:
+    """Bool `[B]`: whether the steps of a row have room for its text, from what `ctc_loss` is of, or
+    of a transducer, which needs a step at all, from log-probabilities `[B, T, U + 1, 2]`."""
+    tokens = targets > END_ID
+    if arcs.dim() == 4:
+        return (arcs[:, :, 0, 0] < 0).any(1) | ~tokens.any(1)
+    steps = (arcs[..., END_ID + 1 :] > -torch.inf).any(2).sum(1)
+    repeats = tokens[:, 1:] & (targets[:, 1:] == targets[:, :-1])
+    return tokens.sum(1) + repeats.sum(1) <= steps
+
+
 def labels_loss(logits: Tensor, targets: Tensor, loss: Loss = AUTO) -> Tensor:
     """The binary cross-entropy, or the focal loss, of each label of each row or step."""
     known = ~targets.isnan()

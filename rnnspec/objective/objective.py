@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,12 @@ from torch import Tensor
 
 from rnnspec.data import Batch
 from rnnspec.objective import losses
+from rnnspec.objective.losses import UNKNOWN_CLASS
 from rnnspec.objective.settings import LossSettings, OutputLoss
 from rnnspec.objective.transducer import transducer_loss
 from rnnspec.plan.names import first_sequences, steps_in
 from rnnspec.plan.nodes import (
+    AlignedOutput,
     ChainOutput,
     ClassOutput,
     CopyMix,
@@ -46,8 +48,9 @@ States = Mapping[str, Tensor]
 @dataclass(frozen=True, slots=True)
 class Forward:
     """A forward pass: by output column the losses, logits and targets of a batch. `logits` are raw
-    values where numbers are answered. `states` are the states after a window, `activity` what
-    layers add to the loss for their outputs while training, which the reported loss leaves out."""
+    values where numbers are answered. `counts`: how many answers each loss is the mean over.
+    `states` are the states after a window, `activity` what layers add to the loss for their outputs
+    while training, which the reported loss leaves out."""
 
     losses: dict[str, Tensor]
     logits: dict[str, Tensor]
@@ -55,6 +58,7 @@ class Forward:
     inputs: Inputs
     states: dict[str, Tensor]
     activity: Tensor | None = None
+    counts: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def loss(self) -> Tensor:
@@ -113,12 +117,26 @@ class Objective:
                 logits, after = self.model.run(inputs, states, reset)
             active, self.model.activity = self.model.activity, None
             logits = {column: value.to(precision.weights) for column, value in logits.items()}
+            counts |= self._readable(batch, logits, targets)
             found = {
                 column: self._loss(node, logits[column], targets[column], inputs, weights)
                 / (counts[column] or 1.0)
                 for column, node in self.outputs.items()
             }
-        return Forward(found, logits, targets, inputs, after, active)
+        return Forward(found, logits, targets, inputs, after, active, counts)
+
+    def _readable(
+        self, batch: Batch, logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]
+    ) -> dict[str, float]:
+        """The counts of texts that their steps have room for: the others, which rows to train on do
+        not have, are left out of a loss that is measured."""
+        found: dict[str, float] = {}
+        for column, node in self.outputs.items():
+            if isinstance(node, AlignedOutput) and not self.model.training:
+                fits = losses.reads_as(logits[column], targets[column]).cpu().numpy()
+                true = np.where(fits[:, None], batch.targets[column], UNKNOWN_CLASS)
+                found[column] = count_of(node, true, batch.weights)
+        return found
 
     def _loss(
         self, node: Target, logits: Tensor, targets: Tensor, inputs: Inputs, weights: Tensor | None
