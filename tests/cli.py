@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from rnnspec.cli.app import app
@@ -89,3 +90,13 @@ def write_world(folder: Path, rows: int = 200, epochs: int = 1) -> Path:
     spec = folder / "colours.yaml"
     spec.write_text(SPEC.replace("epochs: 1", f"epochs: {epochs}"))
     return spec
+
+
+def exported_world(folder: Path) -> Path:
+    """The same folder, with the world, a build of `colours.yaml` and its file."""
+    write_world(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        right("build", "colours.yaml")
+        right("export", "--onnx", "--output", "colours.onnx")
+    return folder

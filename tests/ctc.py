@@ -16,6 +16,7 @@ from rnnspec.reference import Text
 from rnnspec.spec import Spec
 from rnnspec.to_torch.search import Texts
 from tests.kinds import facts_of, output, spec_data, text
+from tests.texts import tokens_of
 
 MANY = tuple(f"T{number}" for number in range(120))
 """A vocabulary of which not every token is looked at in a wide beam."""
@@ -129,16 +130,12 @@ def _rows(
     numbers: NDArray[Any], lengths: NDArray[Any], scores: NDArray[Any], spans: NDArray[Any] | None
 ) -> list[Read]:
     found = []
-    for row in range(len(numbers)):
-        tokens = []
-        for one, length in zip(numbers[row], lengths[row], strict=True):
-            assert not one[length:].any(), "a number stands past the end"
-            tokens.append(tuple(map(int, one[:length])))
+    for row, tokens in enumerate(tokens_of(numbers, lengths)):
         count, steps = len(tokens[0]), None
         if spans is not None:
             assert (spans[row, count:] == -1).all(), "a step stands past the end"
             steps = tuple((int(first), int(last)) for first, last in spans[row, :count])
-        found.append(Read(tuple(tokens), tuple(map(float, scores[row])), steps))
+        found.append(Read(tokens, tuple(map(float, scores[row])), steps))
     return found
 
 

@@ -1,11 +1,11 @@
-"""Generic kernels of cells, with weights and inputs, for tests."""
+"""Kernels for tests: generic ones of cells, with weights and inputs, and those of torch itself."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rnnspec.cells import Cell, CellSource, compile_cell
 from rnnspec.to_torch.generic import GenericKernel
@@ -51,3 +51,16 @@ def run(of: GenericKernel, inputs: dict[str, Tensor], states: dict[str, Tensor] 
 def total(out: Tensor, after: Mapping[str, Tensor]) -> Tensor:
     weights = torch.linspace(0.5, 1.5, out.numel(), dtype=out.dtype).view_as(out)
     return (weights * out.sin()).sum() + sum(value.cos().sum() for value in after.values())
+
+
+def lstm_of(weights: Mapping[str, Tensor], layer: str) -> nn.LSTM:
+    """Torch's own LSTM, bidirectional, with the weights of a layer by their canonical names."""
+    units, inputs = weights[f"{layer}.forward.W_i"].shape
+    dtype = weights[f"{layer}.forward.W_i"].dtype
+    lstm = nn.LSTM(inputs, units, bidirectional=True, dtype=dtype)
+    for direction, suffix in (("forward", ""), ("reverse", "_reverse")):
+        for ours, theirs in (("W", "weight_ih"), ("U", "weight_hh"), ("b", "bias_ih")):
+            parts = [weights[f"{layer}.{direction}.{ours}_{gate}"] for gate in "ifgo"]
+            getattr(lstm, f"{theirs}_l0{suffix}").data.copy_(torch.cat(parts))
+        getattr(lstm, f"bias_hh_l0{suffix}").data.zero_()
+    return lstm

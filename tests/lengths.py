@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import tracemalloc
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,20 @@ class Alike:
 
     def lengths(self, rows: Rows) -> NDArray[np.int64]:
         return rows * 7919 % 30 + 1
+
+
+def check_memory_is_even(make: Callable[[Alike], None]) -> None:
+    """Making batches of many rows holds less than a byte for each row more at once."""
+
+    def peak(rows: int) -> int:
+        tracemalloc.start()
+        make(Alike(rows))
+        _, found = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return found
+
+    few, many = (peak(rows) for rows in (20_000, 120_000))
+    assert many < few + 100_000
 
 
 def padded_share(data: RowLengths, batches: Iterable[Rows]) -> float:

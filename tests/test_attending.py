@@ -21,6 +21,7 @@ from rnnspec.to_torch.sequences import Lengths, PaddedSequence
 from rnnspec.to_torch.weighted import Weighted
 from tests.answers import tensor_of
 from tests.decoders import two_sources
+from tests.kernels import lstm_of
 from tests.kinds import batched, encoders_data, plan_of, random_rows, strong_weights
 from tests.test_conformance_cardinalities import aligned
 
@@ -82,13 +83,7 @@ def test_two_encoders_attend_to_each_other_as_in_esim() -> None:
     model = Model(plan).double().eval()
     model.load_canonical({k: v.astype(np.float64) for k, v in strong_weights(plan).items()})
     held = {name: torch.from_numpy(value) for name, value in model.canonical_arrays().items()}
-    lstm = nn.LSTM(2, 2, bidirectional=True, dtype=torch.float64)
-    for direction, suffix in (("forward", ""), ("reverse", "_reverse")):
-        for ours, theirs in (("W", "weight_ih"), ("U", "weight_hh"), ("b", "bias_ih")):
-            prefix = f"encoders.left.layers.0.{direction}.{ours}"
-            parts = [held[f"{prefix}_{gate}"] for gate in "ifgo"]
-            getattr(lstm, f"{theirs}_l0{suffix}").data.copy_(torch.cat(parts))
-        getattr(lstm, f"bias_hh_l0{suffix}").data.zero_()
+    lstm = lstm_of(held, "encoders.left.layers.0")
 
     def pooled(a: Tensor, b: Tensor) -> Tensor:
         keys = F.linear(b, held["encoders.left.layers.1.context.W"])

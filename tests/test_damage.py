@@ -19,7 +19,7 @@ from rnnspec.errors import ModelFileError, RnnspecError
 from rnnspec.run import Model
 from rnnspec.run.seal import SEAL, is_damaged, sealed
 from rnnspec.store.folder import BuildFolder, read_build
-from tests.cli import right, write_world, wrong
+from tests.cli import exported_world, right, wrong
 
 TRIES = 60
 """Places of a file at which a byte is changed."""
@@ -27,13 +27,7 @@ TRIES = 60
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("world")
-    write_world(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        right("build", "colours.yaml")
-        right("export", "--onnx", "--output", "colours.onnx")
-    return folder
+    return exported_world(tmp_path_factory.mktemp("world"))
 
 
 def damaged(content: bytes, tries: int = TRIES) -> Iterator[bytes]:

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from rnnspec.data import survey
 from rnnspec.errors import ExportError
 from rnnspec.export import export_onnx
-from rnnspec.plan import Facts, NumericFacts, Plan, resolve
+from rnnspec.plan import NumericFacts
 from rnnspec.plan.nodes.differences import polynomial, summed_up
 from rnnspec.plan.stream import stream_of
 from rnnspec.run import Model as ModelFile
@@ -20,50 +19,19 @@ from rnnspec.spec import Spec
 from rnnspec.spec.check import findings
 from rnnspec.store.folder import BuildFolder, Trained
 from rnnspec.to_c import to_c
-from rnnspec.to_torch import Model
 from rnnspec.to_torch.sequences import sequence
 from tests.answers import tensor_of
-from tests.data_rows import any_spec, write_rows
 from tests.kinds import batched
+from tests.sold import HISTORY, HORIZON, SEASON, planned, spec_of, started
 from tests.test_export_kinds import quick as quick
 
-HISTORY, HORIZON, SEASON = 6, 5, 3
 GRU = {"cell": "gru", "units": 4}
 PATTERN = (0.0, 8.0, -3.0)
 """Of a season of 3 steps, on a line that rises by 2 a step."""
 LINE = [100.0 + 2 * t + PATTERN[t % SEASON] for t in range(30)]
 DRAW = np.random.default_rng(0)
 WALK = [round(float(v), 3) for v in 50 + np.cumsum(DRAW.normal(0.5, 1, 30))]
-
-
-def spec_of(source: dict[str, Any], **output: Any) -> Spec:
-    sold = {"column": "sold", "as": "series", **source}
-    ahead = {"column": "sold", "as": "forecast", "horizon": HORIZON, "season": SEASON, **output}
-    return any_spec("N:M", [sold], ahead, series={"time": "t", "id": "id", "history": HISTORY})
-
-
-def table(folder: Path) -> Path:
-    rows = [
-        {"id": name, "t": time, "sold": repr(value)}
-        for name, values in (("line", LINE), ("walk", WALK))
-        for time, value in enumerate(values)
-    ]
-    return write_rows(folder / "rows.csv", rows)
-
-
-def planned(spec: Spec, folder: Path) -> tuple[Plan, Facts]:
-    facts = survey(spec, table(folder))
-    return resolve(spec, facts), facts
-
-
-def idle(plan: Plan, facts: Facts) -> Model:
-    """A module whose network answers 0, the mean of the scaled differences."""
-    model = Model(plan).eval()
-    model.start(facts, seed=0)
-    weights = model.canonical_arrays()
-    weights |= {name: 0 * w for name, w in weights.items() if name.startswith("answer.")}
-    model.load_canonical(weights)
-    return model
+VALUES = {"line": LINE, "walk": WALK}
 
 
 def test_the_matrices_undo_the_differences_of_numpy() -> None:
@@ -84,23 +52,25 @@ def test_the_matrices_undo_the_differences_of_numpy() -> None:
 def test_a_model_that_says_nothing_goes_on_with_trend_and_season(tmp_path: Path) -> None:
     """Of a line with a season all differences of both are 0: with `scale: none`, nothing is added.
     By hand from 100, 110, 101, 106, 116, 107: 112, 122, 113, 118, 128."""
-    plan, facts = planned(spec_of({"difference": [1, "seasonal"], "scale": "none"}), tmp_path)
+    plan, facts = planned(
+        spec_of({"difference": [1, "seasonal"], "scale": "none"}), tmp_path, VALUES
+    )
     assert LINE[:HISTORY] == [100, 110, 101, 106, 116, 107]
     batch = batched(plan, [{"sold": np.array(LINE[:HISTORY], np.float32)}])
     with torch.no_grad():
-        found = tensor_of(idle(plan, facts), batch, "sold")[0, :, 0]
+        found = tensor_of(started(plan, facts), batch, "sold")[0, :, 0]
     np.testing.assert_allclose(found.numpy(), [112, 122, 113, 118, 128], rtol=1e-6)
     short = batched(
         plan, [{"sold": np.array([4.0], np.float32)}, {"sold": np.zeros(0, np.float32)}]
     )
     with torch.no_grad():
-        found = tensor_of(idle(plan, facts), short, "sold")[:, :, 0]
+        found = tensor_of(started(plan, facts), short, "sold")[:, :, 0]
     np.testing.assert_allclose(found.numpy(), [[4.0] * HORIZON, [0.0] * HORIZON])
 
 
 def test_differences_have_facts_of_their_own(tmp_path: Path) -> None:
     """Mean and deviation are those of `numpy.diff` within each series."""
-    _, facts = planned(spec_of({"difference": [1]}), tmp_path)
+    _, facts = planned(spec_of({"difference": [1]}), tmp_path, VALUES)
     known = facts.inputs["sold"]
     assert isinstance(known, NumericFacts)
     every = np.concatenate([np.diff(LINE), np.diff(WALK)])
@@ -112,11 +82,11 @@ def test_differences_have_facts_of_their_own(tmp_path: Path) -> None:
 
 
 def test_what_is_read_and_lost_are_scaled_differences(tmp_path: Path) -> None:
-    plan, facts = planned(spec_of({"difference": [1]}, loss="mse"), tmp_path)
+    plan, facts = planned(spec_of({"difference": [1]}, loss="mse"), tmp_path, VALUES)
     known = facts.inputs["sold"]
     assert isinstance(known, NumericFacts)
     (mean,), (deviation,) = known.mean, known.deviation
-    model = idle(plan, facts)
+    model = started(plan, facts)
     past = np.array([3.0, 5.0, 4.0, 8.0], np.float32)
     values, _ = model.values(batched(plan, [{"sold": past}]))
     found = sequence(values["input.sold"]).values[:, 0, 0]
@@ -132,8 +102,8 @@ def test_what_is_read_and_lost_are_scaled_differences(tmp_path: Path) -> None:
 def test_a_file_sums_up_and_neither_streams_nor_is_c(tmp_path: Path) -> None:
     """An idle file adds the mean difference at each step: by hand."""
     spec = spec_of({"difference": [1]})
-    plan, facts = planned(spec, tmp_path)
-    known, weights = facts.inputs["sold"], idle(plan, facts).canonical_arrays()
+    plan, facts = planned(spec, tmp_path, VALUES)
+    known, weights = facts.inputs["sold"], started(plan, facts).canonical_arrays()
     assert isinstance(known, NumericFacts)
     exported = tmp_path / "model.onnx"
     assert export_onnx(Trained(BuildFolder(tmp_path), spec, plan, facts, weights), exported).rows

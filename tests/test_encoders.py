@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
 
@@ -26,6 +26,7 @@ from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
 from tests.answers import tensor_of
 from tests.data_rows import write_rows
+from tests.kernels import lstm_of
 from tests.kinds import batched, encoders_data, output, plan_of, random_rows, strong_weights
 from tests.onnx_models import initializers
 
@@ -66,13 +67,7 @@ def test_answers_are_those_of_a_module_written_by_hand() -> None:
     model = Model(plan).eval()
     model.load_canonical(strong_weights(plan))
     held = {name: torch.from_numpy(value) for name, value in model.canonical_arrays().items()}
-    lstm = nn.LSTM(2, 4, bidirectional=True)
-    for direction, suffix in (("forward", ""), ("reverse", "_reverse")):
-        for ours, theirs in (("W", "weight_ih"), ("U", "weight_hh"), ("b", "bias_ih")):
-            prefix = f"encoders.left.layers.0.{direction}.{ours}"
-            parts = [held[f"{prefix}_{gate}"] for gate in "ifgo"]
-            getattr(lstm, f"{theirs}_l0{suffix}").data.copy_(torch.cat(parts))
-        getattr(lstm, f"bias_hh_l0{suffix}").data.zero_()
+    lstm = lstm_of(held, "encoders.left.layers.0")
 
     def encoded(column: str) -> Tensor:
         packed = pack_sequence([torch.from_numpy(row[column]) for row in rows], False)

@@ -13,18 +13,12 @@ import pytest
 from rnnspec import files
 from rnnspec.errors import OutputError
 from rnnspec.files import MODEL_FILE, PICTURE, REPORT, SCHEMA, check_output
-from tests.cli import right, write_world, wrong
+from tests.cli import exported_world, right, wrong
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("world")
-    write_world(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        right("build", "colours.yaml")
-        right("export", "--onnx", "--output", "colours.onnx")
-    return folder
+    return exported_world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture(autouse=True)

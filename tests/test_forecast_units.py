@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,22 +16,21 @@ from rnnspec.errors import DataError, ExportError
 from rnnspec.export import export_onnx
 from rnnspec.objective.objective import Objective
 from rnnspec.objective.settings import loss_settings_of
-from rnnspec.plan import Facts, NumericFacts, Plan, resolve
+from rnnspec.plan import Facts, NumericFacts, Plan
 from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.plan.stream import stream_of
 from rnnspec.run import Model as ModelFile
-from rnnspec.spec import Spec
 from rnnspec.store.folder import BuildFolder, Trained
 from rnnspec.to_c import to_c
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
 from rnnspec.to_torch.sequences import sequence
 from tests.answers import tensor_of
-from tests.data_rows import any_spec, write_rows
+from tests.data_rows import write_rows
 from tests.kinds import batched, output, plan_of, spec_data
+from tests.sold import HISTORY, HORIZON, SEASON, planned, spec_of, started
 from tests.test_export_kinds import quick as quick
 
-HISTORY, HORIZON, SEASON = 6, 5, 3
 DRAW = np.random.default_rng(0)
 Array = NDArray[np.float64]
 VALUES = {name: np.exp(DRAW.normal(level, 0.4, 30)) for name, level in (("a", 2.0), ("b", 9.0))}
@@ -40,37 +38,11 @@ VALUES = {name: np.exp(DRAW.normal(level, 0.4, 30)) for name, level in (("a", 2.
 COUNTS = {name: np.round(values) for name, values in VALUES.items()}
 
 
-def spec_of(source: dict[str, Any], **output: Any) -> Spec:
-    sold = {"column": "sold", "as": "series", **source}
-    ahead = {"column": "sold", "as": "forecast", "horizon": HORIZON, "season": SEASON, **output}
-    return any_spec("N:M", [sold], ahead, series={"time": "t", "id": "id", "history": HISTORY})
-
-
-def table(folder: Path) -> Path:
-    rows = [
-        {"id": name, "t": time, "sold": repr(float(value))}
-        for name, values in VALUES.items()
-        for time, value in enumerate(values)
-    ]
-    return write_rows(folder / "rows.csv", rows)
-
-
-def planned(spec: Spec, folder: Path) -> tuple[Plan, Facts]:
-    facts = survey(spec, table(folder))
-    return resolve(spec, facts), facts
-
-
 def answered(plan: Plan, facts: Facts, past: list[float], idle: bool = True) -> torch.Tensor:
     """The parameters that the module answers, `[H, k]`; an `idle` one answers raw numbers of 0."""
-    model = Model(plan).eval()
-    model.start(facts, seed=0)
-    weights = model.canonical_arrays()
-    if idle:
-        weights |= {name: 0 * w for name, w in weights.items() if name.startswith("answer.")}
-    model.load_canonical(weights)
     row = {"sold": np.array(past, np.float32)}
     with torch.no_grad():
-        return tensor_of(model, batched(plan, [row]), "sold")[0]
+        return tensor_of(started(plan, facts, idle), batched(plan, [row]), "sold")[0]
 
 
 @pytest.mark.parametrize("transform", ["none", "log"])
@@ -80,7 +52,7 @@ def test_a_model_that_says_nothing_repeats_the_past(
     residual: str, season: int, scale: str, transform: str, tmp_path: Path
 ) -> None:
     spec = spec_of({"scale": scale, "transform": transform}, residual=residual)
-    plan, facts = planned(spec, tmp_path)
+    plan, facts = planned(spec, tmp_path, VALUES)
     for past in ([3.0, 5.0, 2.0, 7.0, 1.0, 4.0], [3.0, 5.0]):
         last = past[-season:] if len(past) >= season else past[-1:]
         expected = np.resize(last, HORIZON)
@@ -92,7 +64,7 @@ def test_all_quantiles_move_and_of_a_deviation_nothing(tmp_path: Path) -> None:
     levels = {"quantiles": [0.1, 0.5, 0.9]}
     for distribution, moved in ((levels, 3), ("gaussian", 1)):
         spec = spec_of({}, residual="seasonal", distribution=distribution)
-        plan, facts = planned(spec, tmp_path)
+        plan, facts = planned(spec, tmp_path, VALUES)
         found = answered(plan, facts, past).numpy()
         expected = np.resize(past[-SEASON:], HORIZON)
         for number in range(moved):
@@ -104,7 +76,7 @@ def test_all_quantiles_move_and_of_a_deviation_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("transform", ["none", "log"])
 def test_levels_have_the_deviation_of_windows(transform: str, tmp_path: Path) -> None:
-    _, facts = planned(spec_of({"scale": "level", "transform": transform}), tmp_path)
+    _, facts = planned(spec_of({"scale": "level", "transform": transform}), tmp_path, VALUES)
     known = facts.inputs["sold"]
     assert isinstance(known, NumericFacts)
     values = {k: np.log(v) if transform == "log" else v for k, v in VALUES.items()}
@@ -116,7 +88,7 @@ def test_levels_have_the_deviation_of_windows(transform: str, tmp_path: Path) ->
 
 def test_logarithms_do_not_see_the_unit(tmp_path: Path) -> None:
     """A series of a hundred times the size has answers of a hundred times the size."""
-    plan, facts = planned(spec_of({"scale": "level", "transform": "log"}), tmp_path)
+    plan, facts = planned(spec_of({"scale": "level", "transform": "log"}), tmp_path, VALUES)
     past = np.array([3.0, 5.0, 2.0, 7.0, 1.0, 4.0])
     one, other = (answered(plan, facts, (f * past).tolist(), idle=False) for f in (1, 100))
     np.testing.assert_allclose(other, 100 * one, rtol=1e-4)
@@ -129,7 +101,7 @@ def test_a_file_answers_in_the_unit_of_the_data_and_refuses_what_has_no_logarith
     distribution = {"quantiles": [0.1, 0.5, 0.9]}
     source = {"scale": "level", "transform": "log", "missing": "previous"}
     spec = spec_of(source, residual="seasonal", distribution=distribution)
-    plan, facts = planned(spec, tmp_path)
+    plan, facts = planned(spec, tmp_path, VALUES)
     module = Model(plan)
     module.start(facts, seed=1)
     weights = module.canonical_arrays()
@@ -210,22 +182,16 @@ CASES = (
 
 @pytest.mark.parametrize(("name", "scale", "transform", "residual"), CASES)
 def test_the_loss_is_that_of_what_is_answered(
-    name: str,
-    scale: str,
-    transform: str,
-    residual: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    name: str, scale: str, transform: str, residual: str, tmp_path: Path
 ) -> None:
     """Of what the model answers in the unit of the data: -ln of the density by SciPy, and the
     absolute error or the pinball loss of scikit-learn in units of the scale. The mean over what is
     known."""
-    monkeypatch.setattr("tests.test_forecast_units.VALUES", COUNTS)
     distribution: Any = {"quantiles": [0.1, 0.5, 0.9]} if name == "quantiles" else name
     source = {"scale": scale, "transform": transform, "missing": "previous"}
     more = {"loss": "mae"} if name == "point" else {}
     spec = spec_of(source, residual=residual, distribution=distribution, **more)
-    plan, facts = planned(spec, tmp_path)
+    plan, facts = planned(spec, tmp_path, COUNTS)
     model = Model(plan).eval().double()
     model.start(facts, seed=1)
     rows = [{"sold": np.array(past)} for past in PASTS]
@@ -260,7 +226,9 @@ def test_a_missing_number_is_the_centre_of_the_scale(
     scale: str, read: float, tmp_path: Path
 ) -> None:
     """And so is a lag from before the first step: of the window 3, 5 it is 4."""
-    plan, facts = planned(spec_of({"scale": scale, "missing": "mean", "lags": [2]}), tmp_path)
+    plan, facts = planned(
+        spec_of({"scale": scale, "missing": "mean", "lags": [2]}), tmp_path, VALUES
+    )
     model = Model(plan).eval()
     model.start(facts, seed=0)
     missing = {"sold": np.array([3, np.nan, 5], np.float32)}
@@ -277,7 +245,7 @@ def test_a_missing_number_is_the_centre_of_the_scale(
 def test_what_is_known_is_said_with_how_long_ago(tmp_path: Path) -> None:
     """By hand: of `. 5 . . 7` the steps since the last known number are 1 0 1 2 0."""
     spec = spec_of({"missing": "previous", "observed": True})
-    plan, facts = planned(spec, tmp_path)
+    plan, facts = planned(spec, tmp_path, VALUES)
     model = Model(plan).eval()
     model.start(facts, seed=0)
     row = {"sold": np.array([np.nan, 5, np.nan, np.nan, 7], np.float32)}
@@ -290,12 +258,12 @@ def test_what_is_known_is_said_with_how_long_ago(tmp_path: Path) -> None:
 
 
 def test_what_is_read_again_at_the_end_does_not_stream(tmp_path: Path) -> None:
-    plan, facts = planned(spec_of({}, residual="last"), tmp_path)
+    plan, facts = planned(spec_of({}, residual="last"), tmp_path, VALUES)
     with pytest.raises(ExportError, match="without 'residual'"):
         stream_of(plan)
     with pytest.raises(ExportError, match="the last season of a row"):
         to_c(plan, facts, {})
-    plan, facts = planned(spec_of({"transform": "log"}), tmp_path)
+    plan, facts = planned(spec_of({"transform": "log"}), tmp_path, VALUES)
     with pytest.raises(ExportError, match="is read as its logarithm"):
         to_c(plan, facts, Model(plan).canonical_arrays())
 

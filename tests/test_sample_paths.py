@@ -10,9 +10,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from rnnspec.errors import ExportError, ModelFileError
-from rnnspec.export.parity import prove
-from rnnspec.export.probes import probes
+from rnnspec.errors import ModelFileError
 from rnnspec.plan import Plan
 from rnnspec.plan.names import SEED, answer_name
 from rnnspec.plan.nodes import Decoder, ForecastOutput
@@ -24,12 +22,11 @@ from rnnspec.run.session import Session
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
 from tests.answers import close
+from tests.draws import LEVELS, SEEDS, check_proof
 from tests.kinds import HORIZON, batched, feeds, plan_of, random_rows, spec_data, strong_weights
 from tests.test_recursive_forecasts import CENTRE, MATRIX, PAST, SCALE, SHIFT, autoregression, row
 
 Array = NDArray[np.float64]
-SEEDS = (3, -(2**63), 2**63 - 1, 0)
-LEVELS = [0.1, 0.5, 0.75]
 GRU = {"layers": [{"cell": "gru", "units": 4}]}
 ATTENDING = {**GRU, "attention": "additive", "input_feeding": True}
 
@@ -94,18 +91,7 @@ def test_draw_by_draw(name: str) -> None:
 def test_the_proof_goes_draw_by_draw(name: str) -> None:
     """It holds, and fails of a file whose draws are those of other seeds."""
     plan, facts = plan_of(SPECS[name])
-    model = Model(plan).eval()
-    model.load_canonical(strong_weights(plan))
-    file = to_onnx(plan, facts, model.canonical_arrays()).SerializeToString()
-    asked = list(probes(plan, facts, seeds=1))
-    assert prove(Session(file), model, facts, asked, ids=False).difference < 1e-5
-
-    class Other(Session):
-        def run(self, feeds: Any) -> Any:
-            return super().run({**feeds, SEED: feeds[SEED] + 1})
-
-    with pytest.raises(ExportError, match="differs from the trained module"):
-        prove(Other(file), model, facts, asked, ids=False)
+    check_proof(plan, facts, strong_weights(plan))
 
 
 def test_paths_of_a_linear_autoregression() -> None:

@@ -12,7 +12,7 @@ What follows such a token is another answer, and is not compared.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,14 +105,20 @@ def answered_rows(
     attention: NDArray[Any] | None,
 ) -> list[Answered]:
     found = []
-    for row in range(len(numbers)):
-        tokens = []
-        for one, length in zip(numbers[row], lengths[row], strict=True):
-            assert not one[length:].any(), "a number stands past the end"
-            tokens.append(tuple(map(int, one[:length])))
+    for row, tokens in enumerate(tokens_of(numbers, lengths)):
         weights = None if attention is None else attention[row]
-        found.append(Answered(tuple(tokens), tuple(map(float, scores[row])), weights))
+        found.append(Answered(tokens, tuple(map(float, scores[row])), weights))
     return found
+
+
+def tokens_of(
+    numbers: NDArray[Any], lengths: NDArray[Any]
+) -> Iterator[tuple[tuple[int, ...], ...]]:
+    """The answers to each row, of numbers `[B, answers, U]` that are 0 past their lengths."""
+    for row, ends in zip(numbers, lengths, strict=True):
+        for one, length in zip(row, ends, strict=True):
+            assert not one[length:].any(), "a number stands past the end"
+        yield tuple(tuple(map(int, one[:n])) for one, n in zip(row, ends, strict=True))
 
 
 def agree(

@@ -94,12 +94,10 @@ def compare(
         steps = numbers.shape[1]  # of a batch of empty rows the module has one step, the file none
         expected, precise = expected[:, :steps], precise[:, :steps]
         own = (np.arange(steps) < answers.lengths[:, np.newaxis])[..., np.newaxis]
-        _check_nothing_past(node, numbers, own[..., 0])
-        _check_nothing_past(node, got[name].astype(bool), own[..., 0])
+        check_nothing_past(node, numbers[~own[..., 0]])
+        check_nothing_past(node, got[name].astype(bool)[~own[..., 0]])
     expected, precise = np.where(own, expected, 0), np.where(own, precise, 0)
-    if not np.isfinite(expected).all():
-        lost = expected[~np.isfinite(expected)][0]
-        raise ExportError(f"{node.column}: {LOST.format(lost)}")
+    check_finite(node, expected)
     unit = how.units(node, facts, expected, answers.moments)
     expected, precise = how.told(node, expected), how.told(node, precise)
     differences = np.abs(numbers.reshape(expected.shape) - expected) / unit
@@ -140,8 +138,16 @@ def check(node: Output, differences: Array, rounding: Array) -> None:
         )
 
 
-def _check_nothing_past(node: Output, values: NDArray[np.generic], own: NDArray[np.bool_]) -> None:
-    if values[~own].any():
+def check_finite(node: Output, answers: Array) -> None:
+    """Raises ExportError where the module answers what is no finite number."""
+    finite = np.isfinite(answers)
+    if not finite.all():
+        raise ExportError(f"{node.column}: {LOST.format(answers[~finite][0])}")
+
+
+def check_nothing_past(node: Output, values: NDArray[np.generic]) -> None:
+    """Raises ExportError unless all that a file answers past the end of its rows is 0."""
+    if values.any():
         raise ExportError(f"{node.column}: the exported file answers past the end; {DEFECT}")
 
 

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.errors import ExportError
-from rnnspec.export.compare import LOST
+from rnnspec.export.compare import check_finite
 from rnnspec.plan.nodes import ForecastOutput, FramesOutput
 
 Array = NDArray[np.float64]
@@ -27,8 +26,7 @@ def compare_draws(
     units, how far these are from those in float64, and how many are ties. Raises ExportError where
     the module draws what is no finite number."""
     drawn, exact = one(0.0), precise(0.0)
-    if not np.isfinite(drawn).all():
-        raise ExportError(f"{node.column}: {LOST.format(drawn[~np.isfinite(drawn)][0])}")
+    check_finite(node, drawn)
     differences, rounding = np.abs(told - drawn) / unit, np.abs(drawn - exact) / unit
     if node.law.traits.values == "counts":
         low, high = precise(-NEAR_COUNT), precise(NEAR_COUNT)

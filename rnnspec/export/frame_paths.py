@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from rnnspec.errors import ExportError
-from rnnspec.export.compare import ALLOWED, DEFECT, ROUNDED, Figures, check
+from rnnspec.export.compare import ALLOWED, DEFECT, ROUNDED, Figures, check, check_nothing_past
 from rnnspec.export.draws import Array, compare_draws
 from rnnspec.export.frames import FramesAnswers, ties_of_ends
 from rnnspec.export.laws import units_of_draws
@@ -36,8 +36,7 @@ def compare_drawn_frames(
     paths, lengths = of_file[".paths"], of_file[".lengths"]
     counts = of_file.get(".paths.lengths", np.repeat(lengths[:, None], node.paths, axis=1))
     own = (np.arange(paths.shape[2]) < counts[..., None])[..., None]
-    if (paths * ~own).any():
-        raise ExportError(f"{node.column}: the exported file answers past the end; {DEFECT}")
+    check_nothing_past(node, paths * ~own)
     told = torch.from_numpy(np.asarray(paths, np.float64))
     given = FramePaths(told, torch.from_numpy(counts))
     one, precise = _followed(asked, node, given, 0.0)

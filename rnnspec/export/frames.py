@@ -12,12 +12,13 @@ from rnnspec.errors import ExportError
 from rnnspec.export.compare import (
     ALLOWED,
     DEFECT,
-    LOST,
     ROUNDING_FACTOR,
     Array,
     Figures,
     Got,
     check,
+    check_finite,
+    check_nothing_past,
     numeric_units,
 )
 from rnnspec.export.laws import told_by_file, told_by_module
@@ -46,8 +47,7 @@ def compare_frames(node: FramesOutput, facts: Facts, answers: FramesAnswers) -> 
     expected, precise, got = answers.expected, answers.precise, answers.got
     lengths = [np.asarray(each) for each in (expected.lengths, precise.lengths, got[1])]
     own = np.arange(got[0].shape[1]) < lengths[2][:, np.newaxis]
-    if got[0][~own].any():
-        raise ExportError(f"{node.column}: the exported file answers past the end; {DEFECT}")
+    check_nothing_past(node, got[0][~own])
     ties = ties_of_ends(node, answers, lengths)
     both = np.minimum.reduce(lengths)
     parts = [(expected.values, precise.values, got[0], True)]
@@ -84,8 +84,7 @@ def _compared(
         np.where(own, np.asarray(each, np.float64)[:, :steps], 0.0)
         for each in (expected, precise, got)
     )
-    if not np.isfinite(one).all():
-        raise ExportError(f"{node.column}: {LOST.format(one[~np.isfinite(one)][0])}")
+    check_finite(node, one)
     unit = numeric_units(node, facts, one, None) if in_units else np.maximum(1, np.abs(one))
     if in_units and node.distribution != "point":
         one, other = told_by_module(node, one), told_by_module(node, other)

@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnnspec.errors import ExportError
-from rnnspec.export.compare import DEFECT, ROUNDED, Answers, Figures, check
+from rnnspec.export.compare import ROUNDED, Answers, Figures, check, check_nothing_past
 from rnnspec.export.laws import scaling_of
 from rnnspec.plan import Facts, Plan
 from rnnspec.plan.kinds import beside
@@ -81,8 +80,7 @@ def _compared(
     own = np.ones(len(given), bool).reshape(-1, *[1] * (given.ndim - 1))
     if steps:
         within: NDArray[np.bool_] = np.arange(expected.shape[1]) < answers.lengths[:, np.newaxis]
-        if given[~within].any():
-            raise ExportError(f"{node.column}: the exported file answers past the end; {DEFECT}")
+        check_nothing_past(node, given[~within])
         own = within.reshape(*within.shape, 1, 1)
     unit = _units(node, facts, expected, answers.moments)
     differences, rounding = (

@@ -11,12 +11,13 @@ from rnnspec.errors import ExportError
 from rnnspec.export.compare import (
     ALLOWED,
     DEFECT,
-    LOST,
     ROUNDED,
     ROUNDING_FACTOR,
     Array,
     Figures,
     Got,
+    check_finite,
+    check_nothing_past,
 )
 from rnnspec.plan import Facts
 from rnnspec.plan.names import labels_of
@@ -50,12 +51,11 @@ def compare_paths(
     labels, probabilities, scores = answers.got
     steps, lengths = probabilities.shape[1], answers.lengths.numpy()
     own = np.arange(steps) < lengths[:, np.newaxis]
-    if probabilities[~own].any() or labels[~own].astype(bool).any():
-        raise ExportError(f"{node.column}: the exported file answers past the end; {DEFECT}")
+    check_nothing_past(node, probabilities[~own])
+    check_nothing_past(node, labels[~own].astype(bool))
     expected, precise = (_exact(each, steps) for each in (answers.expected, answers.precise))
     found = np.concatenate([probabilities.reshape(len(own), -1), scores[:, np.newaxis]], axis=1)
-    if not np.isfinite(expected).all():
-        raise ExportError(f"{node.column}: {LOST.format(expected[~np.isfinite(expected)][0])}")
+    check_finite(node, expected)
     unit = np.ones_like(expected)
     unit[:, -1] = np.maximum(1, lengths) + ROUNDED * np.abs(expected[:, -1])
     differences = np.abs(found.astype(np.float64) - expected) / unit

@@ -9,12 +9,13 @@ from rnnspec.errors import ExportError
 from rnnspec.export.compare import (
     ALLOWED,
     DEFECT,
-    LOST,
     ROUNDING_FACTOR,
     Array,
     Figures,
     Got,
     check,
+    check_finite,
+    check_nothing_past,
 )
 from rnnspec.plan.nodes import NOWHERE, PositionOutput
 from rnnspec.to_torch.positions import Positions
@@ -35,11 +36,10 @@ def compare_positions(
     told, shares = got[0].reshape(len(lengths), node.marks), got[1]
     found = shares.reshape(*shares.shape[:2], node.marks).astype(np.float64)
     one, other = (_shares(each, found.shape[1]) for each in (expected, precise))
-    if not np.isfinite(one).all():
-        raise ExportError(f"{node.column}: {LOST.format(one[~np.isfinite(one)][0])}")
+    check_finite(node, one)
     own = (np.arange(found.shape[1]) < lengths[:, np.newaxis])[..., np.newaxis]
-    if np.where(own, 0, found).any() or (told >= np.maximum(0, lengths)[:, np.newaxis]).any():
-        raise ExportError(f"{node.column}: the exported file answers past the end; {DEFECT}")
+    check_nothing_past(node, np.where(own, 0, found))
+    check_nothing_past(node, told >= np.maximum(0, lengths)[:, np.newaxis])
     differences = np.abs(found - one[:, 1:])
     rounding = np.abs(one - other).max(axis=(1, 2), keepdims=True, initial=0.0)
     check(node, differences, rounding)

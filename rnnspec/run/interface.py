@@ -391,14 +391,24 @@ def _name(plan: Plan, node: nodes.Output) -> str:
 
 def _numeric(plan: Plan, node: nodes.NumericOutput, facts: Facts, ids: bool) -> OutputColumn:
     row: OutputKind = "number" if node.single else "vector"
-    kind, name = "frames" if node.steps else row, _name(plan, node)
+    parts = tuple(part.name for part in node.law.parts)
+    return _of_numbers(plan, node, "frames" if node.steps else row, node.width, parts)
+
+
+def _of_numbers(
+    plan: Plan,
+    node: nodes.NumericOutput | nodes.ForecastOutput,
+    kind: OutputKind,
+    width: int,
+    parts: tuple[str, ...],
+) -> OutputColumn:
     return OutputColumn(
         node.column,
         kind,
-        node.width,
-        name=name,
+        width,
+        name=_name(plan, node),
         quantiles=node.quantiles,
-        parts=tuple(part.name for part in node.law.parts),
+        parts=parts,
         drawn=draws(node),
         double=node.double,
         intervals=node.intervals,
@@ -454,18 +464,8 @@ def _text(plan: Plan, node: nodes.WrittenOutput, facts: Facts, ids: bool) -> Out
 
 
 def _forecast(plan: Plan, node: nodes.ForecastOutput, facts: Facts, ids: bool) -> OutputColumn:
-    return OutputColumn(
-        node.column,
-        "forecast",
-        node.horizon,
-        name=_name(plan, node),
-        quantiles=node.quantiles,
-        parts=tuple(part.name for part in node.answered.parts),
-        drawn=draws(node),
-        double=node.double,
-        intervals=node.intervals,
-        samples=node.samples,
-    )
+    parts = tuple(part.name for part in node.answered.parts)
+    return _of_numbers(plan, node, "forecast", node.horizon, parts)
 
 
 def _sequence(plan: Plan, node: nodes.FramesOutput, facts: Facts, ids: bool) -> OutputColumn:

@@ -218,8 +218,8 @@ def missing_numbers_have_a_mean(spec: Spec) -> Iterator[Finding]:
 
 def what_may_miss_is_observed(spec: Spec) -> Iterator[Finding]:
     """Where a missing number is an error, all are known."""
-    for path, source in spec.data.located_inputs:
-        if isinstance(source, SeriesInput) and source.observed and source.missing == "error":
+    for path, source in spec.data.located_series:
+        if source.observed and source.missing == "error":
             why = "where a missing number is an error, so that all are known"
             yield no_effect(
                 (*path, "observed"), why, "remove it, or set missing to previous or mean"
@@ -279,8 +279,8 @@ def missing_steps_may_be_missing(spec: Spec) -> Iterator[Finding]:
     series = spec.data.series
     if series is None or series.fill != "missing":
         return
-    for path, source in spec.data.located_inputs:
-        if isinstance(source, SeriesInput) and source.missing == "error":
+    for path, source in spec.data.located_series:
+        if source.missing == "error":
             message = "'error' refuses the missing steps that data.series.fill leaves to it"
             hint = "set it to previous or mean, or data.series.fill to 0"
             yield Finding((*path, "missing"), message, hint)
@@ -295,11 +295,11 @@ def steps_of_series_are_answered_in_turn(spec: Spec) -> Iterator[Finding]:
             why = "with N:N, which answers each step of a whole series"
             hint = "remove it; 'train.window' says how many steps are read at once"
             yield no_effect((*SERIES, key), why, hint)
-    for path, source in spec.data.located_inputs:
-        if isinstance(source, SeriesInput) and source.scale in ("window", "level", "mean"):
+    for path, source in spec.data.located_series:
+        if source.scale in ("window", "level", "mean"):
             message = f"'{source.scale}' looks at all steps, and the first is answered before that"
             yield Finding((*path, "scale"), message, "use standard, robust or none")
-        if isinstance(source, SeriesInput) and source.known:
+        if source.known:
             yield no_effect((*path, "known"), "without an output 'as: forecast'")
     for path, output in spec.data.located_targets:
         if isinstance(output, KeysOutput):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnspec.spec.base import Loc
+from rnnspec.spec.check_forecast import forecasts_of, otherwise_answered
 from rnnspec.spec.explain import Finding
 from rnnspec.spec.inputs import SeriesInput
-from rnnspec.spec.outputs import ForecastOutput
 from rnnspec.spec.spec import Spec
 
 MOST = 4_000_000
@@ -16,8 +16,8 @@ MOST = 4_000_000
 
 def differences_are_summed_up(spec: Spec) -> Iterator[Finding]:
     """Differences are those of known numbers, and their point answers are sums of numbers."""
-    for path, source in spec.data.located_inputs:
-        if isinstance(source, SeriesInput) and source.difference:
+    for path, source in spec.data.located_series:
+        if source.difference:
             if not spec.data.is_forecast:
                 message = (
                     "differences are from before the history of a forecast, and none is answered"
@@ -26,13 +26,12 @@ def differences_are_summed_up(spec: Spec) -> Iterator[Finding]:
                 yield Finding((*path, "difference"), message, hint)
                 continue
             yield from _of_input(spec, path, source)
-            yield from _answered(spec, source, path)
+            yield from otherwise_answered(spec, source, (*path, "difference"), "differences")
+            yield from _answered(spec, source)
 
 
 def _of_input(spec: Spec, path: Loc, source: SeriesInput) -> Iterator[Finding]:
-    own = [
-        o for o in spec.data.outputs if isinstance(o, ForecastOutput) and o.column == source.column
-    ]
+    own = [output for _, output in forecasts_of(spec, source)]
     for at, lag in enumerate(source.difference):
         if lag == "seasonal" and (not own or own[0].season == 1):
             message = f"no forecast of {source.column!r} has a season of more than one step"
@@ -58,15 +57,8 @@ def _of_input(spec: Spec, path: Loc, source: SeriesInput) -> Iterator[Finding]:
         yield Finding((*path, "known"), message, "remove it, or 'difference'")
 
 
-def _answered(spec: Spec, source: SeriesInput, at_input: Loc) -> Iterator[Finding]:
-    for path, output in spec.data.located_outputs:
-        if output.column != source.column:
-            continue
-        if not isinstance(output, ForecastOutput):
-            message = f"differences are not answered 'as: {output.as_}'"
-            hint = "remove it, or answer a forecast"
-            yield Finding((*at_input, "difference"), message, hint)
-            continue
+def _answered(spec: Spec, source: SeriesInput) -> Iterator[Finding]:
+    for path, output in forecasts_of(spec, source):
         if output.distribution.name != "point":
             message = f"a sum of differences has no {output.distribution.name} of its own"
             hint = f"use point, or remove 'difference' of the input {source.column!r}"

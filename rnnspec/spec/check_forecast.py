@@ -37,9 +37,7 @@ def residuals_have_a_season(spec: Spec) -> Iterator[Finding]:
 
 def lags_are_of_forecasts(spec: Spec) -> Iterator[Finding]:
     """A lag is read once, and where windows can begin before the steps that are run through."""
-    for path, source in spec.data.located_inputs:
-        if not isinstance(source, SeriesInput):
-            continue
+    for path, source in spec.data.located_series:
         for at, lag in enumerate(source.lags):
             if lag in source.lags[:at]:
                 message = f"the lag {lag} stands here twice"
@@ -52,17 +50,14 @@ def lags_are_of_forecasts(spec: Spec) -> Iterator[Finding]:
 
 def logarithms_are_of_forecasts(spec: Spec) -> Iterator[Finding]:
     """What is answered in logarithms becomes numbers again where an order is all that counts."""
-    logs = [
-        (path, each)
-        for path, each in spec.data.located_inputs
-        if isinstance(each, SeriesInput) and each.transform == "log"
-    ]
+    logs = [(path, each) for path, each in spec.data.located_series if each.transform == "log"]
     for path, source in logs:
         if source.scale == "mean":
             message = "logarithms have no mean size; they change their sign where the numbers are 1"
             yield Finding((*path, "scale"), message, "use level, window, standard, robust or none")
     for path, source in logs:
-        yield from _answers(spec, path, source)
+        yield from otherwise_answered(spec, source, (*path, "transform"), "logarithms")
+        yield from _answers(spec, source)
     series = spec.data.series
     if logs and series is not None and not isinstance(series.fill, str) and series.fill <= 0:
         message = f"{series.fill:g} has no logarithm, which {logs[0][1].column!r} is read as"
@@ -72,14 +67,25 @@ def logarithms_are_of_forecasts(spec: Spec) -> Iterator[Finding]:
         yield Finding(("data", "series", "fill"), message, hint)
 
 
-def _answers(spec: Spec, path: Loc, source: SeriesInput) -> Iterator[Finding]:
+def otherwise_answered(spec: Spec, source: SeriesInput, at: Loc, read: str) -> Iterator[Finding]:
+    """Answers of the column of a series that are no forecasts, where it is read as something that
+    forecasts alone are made of: said at the setting that has it `read` so."""
+    for _, output in spec.data.located_outputs:
+        if output.column == source.column and not isinstance(output, ForecastOutput):
+            message = f"{read} are not answered 'as: {output.as_}'"
+            yield Finding(at, message, "remove it, or answer a forecast")
+
+
+def forecasts_of(spec: Spec, source: SeriesInput) -> Iterator[tuple[Loc, ForecastOutput]]:
+    """The forecasts of a series, with their paths in the YAML."""
     for at, output in spec.data.located_outputs:
-        if output.column != source.column:
-            continue
-        if not isinstance(output, ForecastOutput):
-            message = f"logarithms are not answered 'as: {output.as_}'"
-            yield Finding((*path, "transform"), message, "remove it, or answer a forecast")
-        elif output.distribution.name not in ("point", "quantiles"):
+        if output.column == source.column and isinstance(output, ForecastOutput):
+            yield at, output
+
+
+def _answers(spec: Spec, source: SeriesInput) -> Iterator[Finding]:
+    for at, output in forecasts_of(spec, source):
+        if output.distribution.name not in ("point", "quantiles"):
             message = f"{output.distribution.name} answers a mean, which is not that of logarithms"
             hint = "use point or {quantiles: [0.1, 0.5, 0.9]}"
             yield Finding((*at, "distribution"), message, hint)

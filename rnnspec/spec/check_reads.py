@@ -11,7 +11,6 @@ from rnnspec.spec.base import Loc
 from rnnspec.spec.branches import Read, reading
 from rnnspec.spec.encoder import OwnEncoder
 from rnnspec.spec.explain import Finding, no_effect
-from rnnspec.spec.inputs import SeriesInput
 from rnnspec.spec.outputs import NextOutput
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.stack import INPUT
@@ -83,11 +82,10 @@ def encoders_read_whole_rows(spec: Spec) -> Iterator[Finding]:
     if spec.train.window is not None:
         message = "cuts one sequence into windows, and encoders have steps of their own"
         yield Finding(("train", "window"), message, "remove it", key=True)
-    for path, source in spec.data.located_inputs:
-        if isinstance(source, SeriesInput):
-            message = "the steps of series are rows of a table, which one encoder reads"
-            hint = "read all columns with one 'encoder', or frames of rows that hold lists"
-            yield Finding((*path, "as"), message, hint)
+    for path, _ in spec.data.located_series:
+        message = "the steps of series are rows of a table, which one encoder reads"
+        hint = "read all columns with one 'encoder', or frames of rows that hold lists"
+        yield Finding((*path, "as"), message, hint)
 
 
 def encoders_are_read(spec: Spec) -> Iterator[Finding]:

@@ -315,6 +315,12 @@ class Data(Model):
         return tuple((("data", "input", index), each) for index, each in enumerate(self.input))
 
     @property
+    def located_series(self) -> tuple[tuple[Loc, SeriesInput], ...]:
+        """Every series that is read, with its path in the YAML."""
+        every = self.located_inputs
+        return tuple((path, each) for path, each in every if isinstance(each, SeriesInput))
+
+    @property
     def located_outputs(self) -> tuple[tuple[Loc, Output], ...]:
         """Every output with its path in the YAML."""
         if not isinstance(self.output, tuple):
