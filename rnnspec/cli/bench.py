@@ -6,13 +6,12 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rnnspec.cli.errors import loading
-from rnnspec.cli.options import Json, Overrides, examples
+from rnnspec.cli.options import Json, Overrides, SpecFile, examples
 
 if TYPE_CHECKING:
     from rnnspec.bench.answering import Answering
@@ -26,7 +25,7 @@ EXAMPLES = examples(
 
 
 def bench(
-    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file.", show_default=False)],
+    spec: SpecFile,
     overrides: Overrides = None,
     seconds: Annotated[
         float,

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rnnspec.cli.errors import INTERRUPTED, WRONG, loading
-from rnnspec.cli.options import BUILDS, Builds, Json, Overrides, examples
+from rnnspec.cli.options import BUILDS, Builds, Json, Overrides, SpecFile, examples
 from rnnspec.cli.repeat import repeated
 from rnnspec.cli.terminal import loudness, number
 from rnnspec.errors import RnnspecError
 from rnnspec.files import finite, json_text
 
 if TYPE_CHECKING:
+    from rnnspec.spec.load import LoadedSpec
     from rnnspec.store.events import Heard
     from rnnspec.train.build import Result
 
@@ -33,7 +34,7 @@ EXAMPLES = examples(
 
 
 def build(
-    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file.", show_default=False)],
+    spec: SpecFile,
     overrides: Overrides = None,
     resume: Annotated[
         bool,
@@ -79,62 +80,90 @@ def build(
     training is finished and train.epochs is larger now, with more epochs.
     """
     if folds is not None or seeds:
-        if folds is not None and seeds:
-            raise RnnspecError("--folds and --seeds are two ways to build several times; give one")
-        if no_train or tensorboard:
-            alone = "--no-train" if no_train else "--tensorboard"
-            raise RnnspecError(f"{alone} is of one build, without --folds and --seeds")
+        _check_several(folds, seeds or (), no_train, tensorboard)
         repeated(spec, overrides or (), builds, resume, folds, seeds or (), json)
         return
-    from rnnspec.cli.progress import progress_listener
     from rnnspec.spec.load import load_spec
-    from rnnspec.spec.metrics import monitored
 
     if resume and no_train:
         raise RnnspecError("--resume goes on with training and --no-train has none; give one")
-    loaded = load_spec(spec, overrides or ())
+    loaded, again = load_spec(spec, overrides or ()), _again(spec, overrides or (), builds)
+    result = _built(
+        loaded,
+        builds,
+        again,
+        resume=resume,
+        train=not no_train,
+        tensorboard=tensorboard,
+        silent=json or loudness.quiet,
+    )
+    if json:
+        print(_as_json(result))
+    elif loudness.quiet:
+        print(result.folder.path)
+    elif result.finished:
+        from rnnspec.spec.metrics import monitored
+
+        print(_summary(result, builds, monitored(loaded.spec), trained=not no_train))
+    else:
+        print(_stopped(result, again))
+    if not result.finished:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _check_several(
+    folds: int | None, seeds: Sequence[int], no_train: bool, tensorboard: bool
+) -> None:
+    """Raises RnnspecError for options that do not go with several builds."""
+    if folds is not None and seeds:
+        raise RnnspecError("--folds and --seeds are two ways to build several times; give one")
+    if no_train or tensorboard:
+        alone = "--no-train" if no_train else "--tensorboard"
+        raise RnnspecError(f"{alone} is of one build, without --folds and --seeds")
+
+
+def _built(
+    loaded: LoadedSpec,
+    builds: Path,
+    again: str,
+    *,
+    resume: bool,
+    train: bool,
+    tensorboard: bool,
+    silent: bool,
+) -> Result:
+    """The build; `again` is the command that goes on with it. Of several processes all but the
+    first end here."""
+    from rnnspec.cli.progress import progress_listener
+
     with loading():  # torch, once the spec is known to be right
         from rnnspec.store.events import Heard, Several
         from rnnspec.to_torch.devices import device_of
         from rnnspec.train import build as training
         from rnnspec.train.distributed import SaidElsewhere, joined
         from rnnspec.train.interrupt import ending
-    gpu = device_of(loaded.spec.train).type == "cuda"
-    heard, again = Heard(), _again(spec, overrides or (), builds)
+    gpu, heard = device_of(loaded.spec.train).type == "cuda", Heard()
     with (
         _explaining_resume(heard, again),
         ending(),
         joined(gpu) as processes,
-        progress_listener(processes.first and not (json or loudness.quiet)) as listener,
+        progress_listener(processes.first and not silent) as listener,
     ):
         listeners = [listener, heard] if processes.first else []
         if tensorboard and processes.first:
             from rnnspec.train.tensorboard import TensorBoard
 
             listeners.append(TensorBoard())
+        told = Several(*listeners)
         try:
             result = training.build(
-                loaded,
-                builds,
-                Several(*listeners),
-                resume=resume,
-                train=not no_train,
-                processes=processes,
+                loaded, builds, told, resume=resume, train=train, processes=processes
             )
         except SaidElsewhere:
             raise typer.Exit(WRONG) from None
     if not processes.first:
         raise typer.Exit(0 if result.finished else INTERRUPTED)
-    if json:
-        print(_as_json(result))
-    elif loudness.quiet:
-        print(result.folder.path)
-    elif result.finished:
-        print(_summary(result, builds, monitored(loaded.spec), trained=not no_train))
-    else:
-        print(_stopped(result, again))
-    if not result.finished:
-        raise typer.Exit(INTERRUPTED)
+    return result
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rnnspec.cli.errors import loading
-from rnnspec.cli.options import Json, Overrides, examples
+from rnnspec.cli.options import Json, Overrides, SpecFile, examples
 from rnnspec.cli.terminal import near, table
 from rnnspec.files import REPORT, check_output, json_text, write_text
 
@@ -23,7 +23,7 @@ WIDEST = 40
 
 
 def data(
-    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file.", show_default=False)],
+    spec: SpecFile,
     overrides: Overrides = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write a page to this file.")

@@ -19,6 +19,7 @@ from rnnspec.cli.options import (
     QueryOption,
     QuotingOption,
     Weights,
+    check_files_of_data,
     examples,
     format_of,
 )
@@ -122,8 +123,7 @@ def evaluate(
 ) -> None:
     """Measure the weights of a build on rows kept out of training."""
     if text is not None:
-        written = (report, output, figures)
-        if data or metric or windows or by or any(each is not None for each in written):
+        if any((data, metric, windows, by, report, output, figures)):
             raise RnnspecError(
                 "--text measures a text alone; leave out --data, --metric, --windows, --by,"
                 " --figures, --output and --report"
@@ -134,22 +134,8 @@ def evaluate(
         raise RnnspecError(
             f"{build}: of an exported file --text alone is measured; name the build it was made of"
         )
-    if report is not None:
-        check_output(report, REPORT)
-    if output is not None:
-        from rnnspec.run.tables import forecasts_path
-
-        forecasts_path(output)
-    if figures is not None:
-        check_output(figures, FIGURES)
-        if by is None:
-            raise RnnspecError("--figures writes the groups of --by; name a column with --by")
-    if quoting and not data:
-        raise RnnspecError("--quoting is for the files of --data; leave it out")
-    if format and not data:
-        raise RnnspecError("--format is for the files of --data; leave it out")
-    if query and not data:
-        raise RnnspecError("--query is for a database of --data; leave it out")
+    _check_written(report, output, figures, by)
+    check_files_of_data(data, quoting, format, query)
     with loading():
         from rnnspec.store.folder import find_build, read_build
     trained = read_build(find_build(build, builds), weights)
@@ -175,6 +161,22 @@ def evaluate(
         write_report(trained, scores, report)
     files_written = [each for each in (report, figures, output) if each is not None]
     print(_json(trained, scores) if as_json else _text(trained, scores, files_written))
+
+
+def _check_written(
+    report: Path | None, forecasts: Path | None, figures: Path | None, by: str | None
+) -> None:
+    """Raises RnnspecError for a file that could not be written at the end."""
+    if report is not None:
+        check_output(report, REPORT)
+    if forecasts is not None:
+        from rnnspec.run.tables import forecasts_path
+
+        forecasts_path(forecasts)
+    if figures is not None:
+        check_output(figures, FIGURES)
+        if by is None:
+            raise RnnspecError("--figures writes the groups of --by; name a column with --by")
 
 
 def _of_text(build: Path | None, file: Path, weights: Which, builds: Path, as_json: bool) -> str:

@@ -17,6 +17,7 @@ from rnnspec.errors import RnnspecError
 from rnnspec.files import finite
 
 if TYPE_CHECKING:
+    from rnnspec.export import OnnxOptions
     from rnnspec.store.folder import Trained
 
 State = Literal["named", "joined"]
@@ -197,16 +198,13 @@ def export(
     A file needs onnxruntime alone and holds everything, from the vocabulary to the labels; C needs
     nothing. Either is written only once it has been proven to answer as the trained model does.
     """
-    if sum([onnx, c is not None, triton is not None]) != 1:
-        raise RnnspecError("name one format: --onnx, --c DIR or --triton DIR")
-    if triton is not None and output is not None:
-        raise RnnspecError("--triton names the files in its folder itself; leave out --output")
+    _check_one_format(onnx, c, triton, output)
     if c is not None:
         _check_of_onnx(context)
         _export_c(read(build, builds, weights), c, quantize == "int8", as_json)
         return
     with loading():
-        from rnnspec.export import OnnxOptions, export_file
+        from rnnspec.export import OnnxOptions
     options = OnnxOptions(
         output=output,
         opset=opset,
@@ -227,18 +225,11 @@ def export(
         max_loss=max_loss,
     )
     options.check()
+    trained = read(build, builds, weights)
     if triton is not None:
-        from rnnspec.export.triton import export_triton
-
-        repository = export_triton(read(build, builds, weights), triton, options)
-        print(json.dumps({"folder": str(triton)}) if as_json else repository)
-        return
-    exported = export_file(read(build, builds, weights), options)
-    if as_json:
-        print(json.dumps(finite(exported.as_json())))
-        return
-    print(exported.path if loudness.quiet else exported)
-    say(f"next: {join(['rnnspec', 'run', str(exported.path), *(['--stream'] * stream)])}")
+        _export_triton(trained, triton, options, as_json)
+    else:
+        _export_onnx(trained, options, as_json)
 
 
 def read(build: Path | None, builds: Path, weights: Literal["best", "last"]) -> Trained:
@@ -246,6 +237,31 @@ def read(build: Path | None, builds: Path, weights: Literal["best", "last"]) -> 
     with loading():
         from rnnspec.store.folder import find_build, read_build
     return read_build(find_build(build, builds), weights)
+
+
+def _check_one_format(onnx: bool, c: Path | None, triton: Path | None, output: Path | None) -> None:
+    if sum([onnx, c is not None, triton is not None]) != 1:
+        raise RnnspecError("name one format: --onnx, --c DIR or --triton DIR")
+    if triton is not None and output is not None:
+        raise RnnspecError("--triton names the files in its folder itself; leave out --output")
+
+
+def _export_triton(trained: Trained, folder: Path, options: OnnxOptions, as_json: bool) -> None:
+    from rnnspec.export.triton import export_triton
+
+    repository = export_triton(trained, folder, options)
+    print(json.dumps({"folder": str(folder)}) if as_json else repository)
+
+
+def _export_onnx(trained: Trained, options: OnnxOptions, as_json: bool) -> None:
+    from rnnspec.export import export_file
+
+    exported = export_file(trained, options)
+    if as_json:
+        print(json.dumps(finite(exported.as_json())))
+        return
+    print(exported.path if loudness.quiet else exported)
+    say(f"next: {join(['rnnspec', 'run', str(exported.path), *(['--stream'] * options.stream)])}")
 
 
 def _check_of_onnx(context: typer.Context) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rnnspec.cli.errors import loading
-from rnnspec.cli.options import BUILDS, Builds, Json, Overrides, examples
+from rnnspec.cli.options import BUILDS, Builds, Json, Overrides, SpecFile, examples
 from rnnspec.cli.terminal import loudness
 from rnnspec.errors import RnnspecError
 
@@ -27,7 +27,7 @@ EXAMPLES = examples(
 
 
 def import_(
-    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file.", show_default=False)],
+    spec: SpecFile,
     file: Annotated[
         Path,
         typer.Argument(

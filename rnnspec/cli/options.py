@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from rnnspec.errors import RnnspecError
 
 if TYPE_CHECKING:
     from rnnspec.spec.files import FormatName
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
 BUILDS = Path("builds")
 """The default folder of builds."""
 
+SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file.", show_default=False)]
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
@@ -72,6 +76,20 @@ QueryOption = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def check_files_of_data(
+    data: Sequence[str] | None, quoting: str | None, format: str | None, query: str | None
+) -> None:
+    """Raises RnnspecError for an option on the files of --data without --data."""
+    if data:
+        return
+    if quoting:
+        raise RnnspecError("--quoting is for the files of --data; leave it out")
+    if format:
+        raise RnnspecError("--format is for the files of --data; leave it out")
+    if query:
+        raise RnnspecError("--query is for a database of --data; leave it out")
 
 
 def format_of(text: str | None) -> FormatName | FormatSettings | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import count
@@ -17,23 +17,20 @@ import typer
 from rnnspec.cli import answers, rows
 from rnnspec.cli import stream as chunks
 from rnnspec.cli.answers import OnError, Policy
-from rnnspec.cli.bulk import Bulk, Count, counting, few_collections
+from rnnspec.cli.bulk import Bulk, counting, few_collections
 from rnnspec.cli.errors import loading
 from rnnspec.cli.options import FormatOption, QueryOption, QuotingOption, examples
 from rnnspec.cli.rows import Asked
-from rnnspec.cli.terminal import error, loudness, near, note
+from rnnspec.cli.source import Pairs, Source
+from rnnspec.cli.terminal import error, loudness, near
 from rnnspec.errors import DataError, RnnspecError
 from rnnspec.files import check_output
 
 Raw = Literal["s16le", "f32le"]
 
 if TYPE_CHECKING:
-    from rnnspec.data.how import How
-    from rnnspec.data.reading import SeriesReading
-    from rnnspec.data.shards import Shards
     from rnnspec.run import Model
     from rnnspec.run.tables import Columns
-    from rnnspec.spec.files import Quoting
 
 EXAMPLES = examples(
     "rnnspec run dates-language.onnx",
@@ -46,7 +43,6 @@ EXAMPLES = examples(
     "arecord -f S16_LE -r 8000 -t raw | rnnspec run voice.onnx --stream --raw s16le",
 )
 
-Pairs = Iterator[tuple[Asked, answers.Answer | DataError]]
 CUT_OFF = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
 """Exit code where the reader of the output has gone."""
 
@@ -188,84 +184,35 @@ def run(
     Without --text, --input and --data it reads standard input, a text or a JSON object a line;
     on a terminal it asks for them until Ctrl-D.
     """
+    source = Source(texts or (), data or (), inputs or (), quoting, format, query)
+    bulk = Bulk(batch, threads, tuple(keep or ()), top or 0)
+    _check_of_stream(stream, raw, write)
+    if stream:
+        _check_stream(source, output, on_error)
+    source.check()
+    bulk.check(several=source.is_long, stream=stream, shown=not (as_json or output))
+    asked = _loaded(model, device, source, bulk, seed, write)
+    if stream:
+        with quietly_cut_off():
+            chunks.run(asked, raw, as_json, seed or 0, write)
+    elif not source.given and sys.stdin.isatty() and not (as_json or output):
+        _converse(asked, seed or 0)
+    else:
+        policy = Policy(on_error, source.several, f", in {output}" if output else "")
+        _answer(asked, source, seed or 0, bulk, policy, output, as_json)
+
+
+def _check_of_stream(stream: bool, raw: Raw | None, write: int | None) -> None:
+    """Raises RnnspecError for an option that has an effect on a stream alone."""
     if raw is not None and not stream:
         raise RnnspecError("--raw says what samples --stream reads; give both, or neither")
     if write is not None and not stream:
         raise RnnspecError("--write says how much --stream writes on; give both, or neither")
-    if stream:
-        _check_stream(texts, data, inputs, output, on_error)
-    if sum(map(bool, (texts, data, inputs))) > 1:
-        raise RnnspecError("--text, --input and --data are each a source of rows; give one")
-    if quoting and not data:
-        raise RnnspecError("--quoting is for the files of --data; leave it out")
-    if format and not data:
-        raise RnnspecError("--format is for the files of --data; leave it out")
-    if query and not data:
-        raise RnnspecError("--query is for a database of --data; leave it out")
-    bulk = Bulk(batch, threads, tuple(keep or ()), top or 0)
-    given = bool(texts or data or inputs)
-    bulk.check(several=bool(data) or not given, stream=stream, shown=not (as_json or output))
-    with loading():
-        from rnnspec.run import Model
-        from rnnspec.run.seeds import checked_seed
-        from rnnspec.run.tables import answers_kind, check_format, columns_of
-    asked = Model.load(model, 1 if data or batch else threads, device)
-    bulk.check_top(asked)
-    asked = replace(asked, top=bulk.top)
-    if seed is not None and not asked.draws:
-        writes = any(
-            output.kind in ("text", "tokens", "ids", "positions") for output in asked.outputs
-        )
-        sample = ", or export the build with --strategy sample" if writes else ""
-        raise RnnspecError(
-            f"--seed is for models that draw their answers, and {model} does not; leave it"
-            f" out{sample}"
-        )
-    if write is not None and not (asked.chunks and asked.chunks.write):
-        raise RnnspecError(
-            f"--write is for language models that write on, and {model} does not; leave it out, or"
-            " export the build with --generate --stream"
-        )
-    if seed is not None:
-        checked_seed(seed, "--seed")
-    if stream:
-        with quietly_cut_off():
-            chunks.run(asked, raw, as_json, seed or 0, write)
-        return
-    if not (texts or data or inputs) and sys.stdin.isatty() and not (as_json or output):
-        _converse(asked, seed or 0)
-        return
-    if output:
-        answered = [column.column for column in asked.outputs]
-        kind = answers_kind(asked.fields, answered, [column.column for column in asked.inputs])
-        check_output(output, kind, _read_files(data or [], query))
-        check_format(output)
-    several = bool(data) or not (texts or inputs) or len(texts or ()) > 1
-    policy = Policy(on_error, several, f", in {output}" if output else "")
-    with counting(bool(data) and (bool(output) or not sys.stdout.isatty())) as count:
-        kept, pairs = _answered(
-            asked, texts, data, inputs, seed or 0, quoting, format, query, bulk, count
-        )
-        columns, counted = columns_of(kept, asked.fields), count.of(pairs)
-        if output:
-            _write(output, columns, policy, counted)
-            if not as_json:
-                print(near(output) if loudness.quiet else f"wrote {near(output)}")
-            return
-        with quietly_cut_off():
-            for number, row, answer in policy.answers(counted):
-                _show(asked, columns, row, number, answer, as_json)
 
 
-def _check_stream(
-    texts: list[str] | None,
-    data: list[str] | None,
-    inputs: list[str] | None,
-    output: Path | None,
-    on_error: OnError,
-) -> None:
+def _check_stream(source: Source, output: Path | None, on_error: OnError) -> None:
     """Raises RnnspecError for an option that has no effect on a stream."""
-    if texts or data or inputs:
+    if source.given:
         raise RnnspecError(
             "--stream reads chunks from standard input; leave out --text, --data and --input"
         )
@@ -278,6 +225,68 @@ def _check_stream(
             "without one of its chunks a row is another one, so that --stream ends at the first"
             " bad chunk; leave out --on-error"
         )
+
+
+def _loaded(
+    path: Path,
+    device: Literal["cpu", "gpu"],
+    source: Source,
+    bulk: Bulk,
+    seed: int | None,
+    write: int | None,
+) -> Model:
+    """The model of a file. Raises RnnspecError for an option that it has no use for."""
+    with loading():
+        from rnnspec.run import Model
+        from rnnspec.run.seeds import checked_seed
+    model = Model.load(path, 1 if source.data or bulk.batch else bulk.threads, device)
+    bulk.check_top(model)
+    if seed is not None and not model.draws:
+        written = ("text", "tokens", "ids", "positions")
+        writes = any(output.kind in written for output in model.outputs)
+        sample = ", or export the build with --strategy sample" if writes else ""
+        raise RnnspecError(
+            f"--seed is for models that draw their answers, and {path} does not; leave it"
+            f" out{sample}"
+        )
+    if write is not None and not (model.chunks and model.chunks.write):
+        raise RnnspecError(
+            f"--write is for language models that write on, and {path} does not; leave it out, or"
+            " export the build with --generate --stream"
+        )
+    if seed is not None:
+        checked_seed(seed, "--seed")
+    return replace(model, top=bulk.top)
+
+
+def _answer(
+    model: Model,
+    source: Source,
+    seed: int,
+    bulk: Bulk,
+    policy: Policy,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Answers all rows of a source, into a file or on the screen."""
+    with loading():
+        from rnnspec.run.tables import answers_kind, check_format, columns_of
+    if output:
+        answered = [column.column for column in model.outputs]
+        kind = answers_kind(model.fields, answered, [column.column for column in model.inputs])
+        check_output(output, kind, source.files)
+        check_format(output)
+    with counting(bool(source.data) and (bool(output) or not sys.stdout.isatty())) as count:
+        kept, pairs = source.answered(model, seed, bulk, count)
+        columns, counted = columns_of(kept, model.fields), count.of(pairs)
+        if output:
+            _write(output, columns, policy, counted)
+            if not as_json:
+                print(near(output) if loudness.quiet else f"wrote {near(output)}")
+            return
+        with quietly_cut_off():
+            for number, row, answer in policy.answers(counted):
+                _show(model, columns, row, number, answer, as_json)
 
 
 def _write(output: Path, columns: Columns, policy: Policy, pairs: Pairs) -> None:
@@ -316,12 +325,6 @@ def _show(
     print(f"{answers.question(row, number)}  →  {text}", flush=True)
 
 
-def _read_files(data: list[str], query: str | None) -> tuple[Path, ...]:
-    from rnnspec.data.shards import find_shards
-
-    return find_shards(data, query=query).every_file if data else ()
-
-
 @contextmanager
 def quietly_cut_off() -> Iterator[None]:
     """Where the reader of the output stops, as `head` does, the command ends at once and silently,
@@ -333,102 +336,6 @@ def quietly_cut_off() -> Iterator[None]:
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(CUT_OFF) from None
-
-
-def _answered(
-    model: Model,
-    texts: list[str] | None,
-    data: list[str] | None,
-    inputs: list[str] | None,
-    seed: int,
-    quoting: Quoting | None,
-    format: str | None,
-    query: str | None,
-    bulk: Bulk,
-    count: Count,
-) -> tuple[tuple[str, ...], Pairs]:
-    """Rows from the given source, or from standard input, with their answers; and the names of
-    what is kept of each."""
-    if data:
-        return _of_files(model, data, seed, quoting, format, query, bulk, count)
-    found: Iterable[Asked]
-    if texts:
-        where, found = "--text", rows.from_texts(model, texts)
-    elif inputs:
-        where, found = "--input", [rows.from_inputs(model, inputs)]
-    else:
-        where, found = rows.STDIN, rows.from_stdin(model)
-    kept: tuple[str, ...] = ()
-    if bulk.keep:
-        names, found = rows.names_of(found)
-        kept = bulk.kept(names, f"the first row of {where}" if where == rows.STDIN else where)
-    several = where == rows.STDIN and bulk.batch
-    return kept, answers.answered(
-        model,
-        found,
-        textual=bool(inputs),
-        at_once=where == rows.STDIN and not several,
-        seed=seed,
-        batch=bulk.batch or answers.BATCH,
-        threads=bulk.workers if several else 0,
-    )
-
-
-def _of_files(
-    model: Model,
-    data: list[str],
-    seed: int,
-    quoting: Quoting | None,
-    format: str | None,
-    query: str | None,
-    bulk: Bulk,
-    count: Count,
-) -> tuple[tuple[str, ...], Pairs]:
-    """The rows of files, or the series of a table, with their answers."""
-    from rnnspec.data.column_names import column_names
-    from rnnspec.data.shards import find_shards
-    from rnnspec.run import series
-
-    files = find_shards(data, query=query)
-    how, table = rows.reading_of(model, files, quoting, format).how, series.series_of(model)
-    if table is not None and series.is_table(model, files, how):
-        if bulk.keep:
-            raise RnnspecError(
-                f"--keep carries columns of rows, and a row of {files} is a step of a series, whose"
-                " answer has its name and its times; leave it out"
-            )
-        about = tuple(filter(None, (table.id, table.time)))
-        return about, _of_series(model, files, table, seed, how)
-    kept = bulk.kept(column_names(files, how) if bulk.keep else [], files)
-    return kept, answers.answered(
-        model,
-        rows.from_file(model, files, how, kept, count.read),
-        textual=rows.is_textual(how),
-        seed=seed,
-        batch=bulk.batch or answers.BATCH,
-        threads=bulk.workers,
-    )
-
-
-def _of_series(model: Model, data: Shards, reading: SeriesReading, seed: int, how: How) -> Pairs:
-    """Each series of a table with its answer, beside which stand its name and its times."""
-    from rnnspec.run import series
-
-    table = series.from_table(model, data, reading, how)
-    for text in table.notes():
-        note(text)
-    textual = rows.is_textual(how)
-    asked_of = (
-        Asked(place, row if isinstance(row, DataError) else dict(row))
-        for place, row in table.rows()
-    )
-    found = answers.answered(model, asked_of, textual=textual, seed=seed)
-    for each, (asked, answer) in zip(table.series, found, strict=True):
-        if isinstance(answer, DataError):
-            yield Asked(asked.place, asked.row, {}), answer
-            continue
-        title: rows.Row = {answers.SERIES: series.titled(each.name, table.times(each))}
-        yield Asked(asked.place, title, table.about(each)), answer
 
 
 def _converse(model: Model, seed: int) -> None:
