@@ -42,7 +42,7 @@ from rnnspec.plan.nodes import (
     Unnest,
     shared_weights,
 )
-from rnnspec.plan.stream import RULES
+from rnnspec.plan.stream_rules import RULES
 from rnnspec.reference.decode import BODY
 from rnnspec.reference.inputs import Reading
 from rnnspec.reference.interpret import values_of

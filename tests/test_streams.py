@@ -24,7 +24,8 @@ from rnnspec.export.parity import Parity
 from rnnspec.export.probes import probes
 from rnnspec.plan import resolve
 from rnnspec.plan.portable import check_portable
-from rnnspec.plan.stream import Lag, stream_of
+from rnnspec.plan.stream import stream_of
+from rnnspec.plan.stream_states import Lag
 from rnnspec.run import Model
 from rnnspec.run.stream import Stream
 from rnnspec.spec import Spec

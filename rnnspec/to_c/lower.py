@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from rnnspec.errors import ExportError
 from rnnspec.plan import Facts, nodes
 from rnnspec.plan.nodes import Node, Plan, shapes
-from rnnspec.plan.stream import Lag, Stream, stream_of
+from rnnspec.plan.stream import Stream, stream_of
+from rnnspec.plan.stream_states import Lag
 from rnnspec.to_c import convolution, forecast, inputs, layers, outputs, recurrent
 from rnnspec.to_c.functions import FUNCTIONS
 from rnnspec.to_c.lowering import Lowering, Value

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from rnnspec.plan import Facts
 from rnnspec.plan.nodes import Node, Plan, Shape
-from rnnspec.plan.stream import Stream, StreamState
+from rnnspec.plan.stream import Stream
+from rnnspec.plan.stream_states import StreamState
 from rnnspec.to_c.products import Matrix, Product, product
 from rnnspec.to_c.text import TYPES, Names, table
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rnnspec.plan.stream import BEGUN, END, JOINED, JOINED_AFTER, WRITE, Stream, StreamState
+from rnnspec.plan.stream import BEGUN, END, JOINED, JOINED_AFTER, WRITE, Stream
+from rnnspec.plan.stream_states import StreamState
 from rnnspec.to_onnx.emitter import BOOL, DOUBLE, FLOAT, INT64, Emitter, Extent
 
 KINDS = {"float32": FLOAT, "float64": DOUBLE, "int64": INT64}

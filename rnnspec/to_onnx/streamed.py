@@ -1,7 +1,7 @@
 """Nodes that keep something from chunk to chunk, in a graph that answers a stream.
 
-What each keeps says `rnnspec.plan.stream`; here stands how a chunk is answered with it. Recurrent
-layers and missing values differ so little from whole rows that theirs stand with those.
+What each keeps says `rnnspec.plan.stream_rules`; here stands how a chunk is answered with it.
+Recurrent layers and missing values differ so little from whole rows that theirs stand with those.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from rnnspec.plan.copies import copied_columns, copied_inputs
 from rnnspec.plan.facts import END_ID, SPACE, TextFacts
 from rnnspec.plan.kinds import answers_ids
 from rnnspec.plan.names import UNKNOWN, answer_name, attended, attended_names, attention_suffixes
-from rnnspec.plan.stream import HELD
+from rnnspec.plan.stream_states import HELD
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.copying import ExtendedVocabulary, beside_pads
 from rnnspec.to_onnx.emitter import BOOL, FLOAT, INT64, STRING, Emitter, Extent

@@ -57,7 +57,8 @@ def windows(
     low: Lowering, name: str, value: str, lengths: Lengths, reads: Filter, width: Sequence[int]
 ) -> Windows:
     """The inputs of the outputs that a chunk `[T, B, *width]` completes. Keeps the states
-    `name.inputs` and `name.count` of `rnnspec.plan.stream.window_states`. T is at least 1."""
+    `name.inputs` and `name.count` (`rnnspec.plan.stream_states.window_states`). T is at least
+    1."""
     chunks = low.streaming()
     if reads.at_once:
         return _at_once(low, name, value, lengths, reads, width)

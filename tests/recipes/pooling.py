@@ -57,7 +57,7 @@ RECIPE = Recipe(
         ),
         Edit("rnnspec/to_onnx/pool.py", '    "sum": _sum,\n', after="KINDS: Mapping"),
         Edit(
-            "rnnspec/plan/stream.py",
+            "rnnspec/plan/stream_rules.py",
             """        case "sum":
             return (StreamState(f"{name}.sum", width),)
 """,

@@ -15,7 +15,8 @@ import numpy as np
 from rnnspec.plan import nodes
 from rnnspec.plan.facts import END_ID
 from rnnspec.plan.names import SEED
-from rnnspec.plan.stream import WRITE, kept_states
+from rnnspec.plan.stream import WRITE
+from rnnspec.plan.stream_rules import kept_states
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.copying import ExtendedVocabulary
 from rnnspec.to_onnx.emitter import BOOL, FLOAT, INT64, Emitter
