@@ -15,7 +15,8 @@ from rnnspec.plan.names import answer_name
 from rnnspec.reference import Text
 from rnnspec.spec import Spec
 from rnnspec.to_torch.search import Texts
-from tests.kinds import facts_of, output, spec_data, text
+from tests.column_facts import text
+from tests.kinds import facts_of, output, spec_data
 from tests.texts import tokens_of
 
 MANY = tuple(f"T{number}" for number in range(120))

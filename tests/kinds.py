@@ -7,47 +7,26 @@ the plan's inputs. `batched` and `feeds` put them into a batch of torch and of o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.random import Generator
 from numpy.typing import NDArray
 
 from rnnspec import spec as language
 from rnnspec.data.pictures import in_place
-from rnnspec.plan import (
-    ClassFacts,
-    Facts,
-    NumericFacts,
-    Plan,
-    PositionFacts,
-    TextFacts,
-    Vocabulary,
-    resolve,
-)
+from rnnspec.plan import ClassFacts, Facts, Plan, TextFacts, Vocabulary, resolve
 from rnnspec.plan.facts import ColumnFacts, VectorFacts, VectorFile
 from rnnspec.plan.names import SEED, draws, first_sequences, input_names, lengths_names
 from rnnspec.plan.nodes import (
     FORBIDDEN,
-    AudioInput,
-    CalendarFuture,
-    CalendarInput,
-    CategoriesFuture,
-    CategoriesInput,
-    CategoryInput,
-    CharactersInput,
     CopiesInput,
-    FramesInput,
     FromVectors,
     FutureInput,
     ImageInput,
-    Input,
-    KeysInput,
     NestedInput,
     SeriesInput,
-    TokensInput,
     VectorInput,
     Vectors,
     weights,
@@ -57,42 +36,16 @@ from rnnspec.spec import Spec
 from rnnspec.spec.audio import width_of
 from rnnspec.spec.calendar import PERIODS
 from rnnspec.spec.text_options import WordVectors
+from tests.column_facts import LETTERS, TOKENS, WORDS, Kind, colours, doubles, numbers, text
+from tests.drawn_values import behind, drawn_value
+from tests.output_kinds import OUTPUTS
+from tests.padding import padded
 
 Row = dict[str, Any]
 Batch = dict[str, tuple[torch.Tensor, torch.Tensor]]
 HORIZON = 3
 LAGGED_HISTORY = 2
 """Of rows of 5 steps, where lags are read before it."""
-WORDS = ("one", "two", "three")
-LETTERS = tuple("abcde")
-TOKENS = ("T1", "T2", "T3", "T4")
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """The entry of a column of its own in a spec, without its name, and its facts."""
-
-    entry: Mapping[str, Any]
-    facts: ColumnFacts
-
-
-def text(entries: Sequence[str], **more: Any) -> TextFacts:
-    return TextFacts(Vocabulary(tuple(entries)), 5, 3.0, 0.5, **more)
-
-
-def numbers(width: int) -> NumericFacts:
-    mean = tuple(0.5 - 0.7 * i for i in range(width))
-    return NumericFacts(width, mean, tuple(1.5 + 0.3 * i for i in range(width)), longest=5)
-
-
-def doubles(width: int) -> NumericFacts:
-    """Numbers of which float32 would lose too much: they come in as doubles."""
-    return replace(numbers(width), lost=(1.0,) * width)
-
-
-def colours(channels: int) -> NumericFacts:
-    """The facts of pictures."""
-    return NumericFacts(channels, (100.0, 130.0, 90.0)[:channels], (60.0, 50.0, 70.0)[:channels], 5)
 
 
 CHARACTERS = Vocabulary(tuple("enothrw"))
@@ -262,7 +215,6 @@ LABELS_OF_STEPS: dict[str, Kind] = {
 }
 """Labels that change with the steps, read beside a series."""
 ZONES = {"calendar": "Australia/Melbourne"}
-TIMES = (-1_500_000_000, 4_000_000_000)
 SOUND = {"as": "audio", "rate": 1000}
 SPANS_OF_TIME = {"window": "16 ms", "hop": "3 ms"}
 SOUNDS: dict[str, Kind] = {
@@ -312,71 +264,6 @@ STATICS: dict[str, Kind] = {
 }
 COUNTS: dict[str, Kind] = {"count": Kind({"as": "number"}, numbers(1))}
 """Numbers of which none may be missing."""
-CLASSES = ClassFacts(("a", "b", "c"), (3, 2, 1))
-SPANS = ClassFacts(("B-x", "I-x", "I-y", "O"), (4, 3, 2, 1))
-BOUNDS: dict[str, Any] = {"intervals": [0.5, 0.9]}
-BESIDE: dict[str, Any] = {**BOUNDS, "samples": 3}
-OUTPUTS: dict[str, Kind] = {
-    "class": Kind({"as": "class"}, CLASSES),
-    "labels": Kind({"as": "labels"}, CLASSES),
-    "ordinal": Kind(
-        {"as": "ordinal", "labels": ["c", "a", "b", "d"]},
-        ClassFacts(("c", "a", "b", "d"), (3, 2, 1, 0), ordered=True),
-    ),
-    "out_number": Kind({"as": "number"}, numbers(1)),
-    "out_vector": Kind({"as": "vector"}, numbers(2)),
-    "out_doubles": Kind({"as": "vector"}, doubles(2)),
-    "position": Kind({"as": "position"}, PositionFacts()),
-    "no_position": Kind({"as": "position", "none": True}, PositionFacts()),
-    "span": Kind({"as": "span"}, PositionFacts(3, 2.0, 0.5)),
-    "short_span": Kind({"as": "span", "max_span": 2}, PositionFacts(3, 2.0, 0.5)),
-    "no_span": Kind({"as": "span", "max_span": 3, "none": True}, PositionFacts(3, 2.0, 0.5)),
-    "positions": Kind({"as": "positions"}, PositionFacts(4, 2.5, 1.0)),
-    "positions_once": Kind({"as": "positions", "once": True}, PositionFacts(4, 2.5, 1.0)),
-    "tags": Kind({"as": "tags"}, CLASSES),
-    "path": Kind({"as": "tags", "crf": True, "scheme": "bio"}, SPANS),
-    "free_path": Kind({"as": "tags", "crf": True}, CLASSES),
-    "keys": Kind(
-        {"as": "keys", "threshold": {"auto": "label"}},
-        replace(CLASSES, thresholds=(0.375, 0.5, 0.625)),
-    ),
-    "out_frames": Kind({"as": "frames"}, numbers(2)),
-    "out_double_frames": Kind({"as": "frames"}, doubles(2)),
-    **{
-        f"out_{name}": Kind({"as": "number", "distribution": name, **BESIDE}, numbers(1))
-        for name in ("gaussian", "student_t", "negative_binomial", "poisson", "beta", "weibull")
-    },
-    "out_quantiles": Kind(
-        {"as": "vector", "distribution": {"quantiles": [0.1, 0.5, 0.7]}}, numbers(2)
-    ),
-    "out_mixture": Kind({"as": "number", "distribution": {"mixture": 2}, **BESIDE}, numbers(1)),
-    "out_mixtures": Kind({"as": "vector", "distribution": {"mixture": 3}, **BESIDE}, doubles(3)),
-    "out_alone": Kind({"as": "vector", "distribution": {"mixture": 2}, **BESIDE}, numbers(1)),
-    "out_correlated": Kind(
-        {
-            "as": "vector",
-            "distribution": {"mixture": {"components": 2, "correlated": True}},
-            **BESIDE,
-        },
-        numbers(2),
-    ),
-    "out_laplace_frames": Kind({"as": "frames", "distribution": "laplace", **BOUNDS}, doubles(2)),
-    "out_count_frames": Kind(
-        {"as": "frames", "distribution": "negative_binomial", "scale": "none", **BESIDE}, numbers(2)
-    ),
-    "out_mixed_frames": Kind(
-        {
-            "as": "frames",
-            "distribution": {"mixture": {"components": 2, "correlated": True}},
-            **BESIDE,
-        },
-        numbers(2),
-    ),
-    "out_words": Kind({"as": "words"}, text(WORDS)),
-    "out_chars": Kind({"as": "chars"}, text(LETTERS)),
-    "out_tokens": Kind({"as": "tokens"}, text(TOKENS)),
-}
-"""Of outputs with a column of their own: `next` and `forecast` have that of an input."""
 
 
 def spec_data(
@@ -523,7 +410,7 @@ def random_rows(plan: Plan, lengths: Sequence[int], seed: int = 0) -> list[Row]:
         for node in plan.inputs:
             later = axes.index(node.axis) if node.axis in axes else 0
             length = lengths[(number - later) % len(lengths)]
-            row[node.key] = _value(node, length, draw)
+            row[node.key] = drawn_value(node, length, draw)
             if isinstance(node, CopiesInput) and node.after:
                 before = [row[f"{name.removeprefix('input.')}"] for name in node.after]
                 row[node.key] = behind(node, row[node.key], np.concatenate(before))
@@ -531,184 +418,20 @@ def random_rows(plan: Plan, lengths: Sequence[int], seed: int = 0) -> list[Row]:
     return rows
 
 
-def _value(node: Input, length: int, draw: Generator) -> Any:
-    match node:
-        case TokensInput():
-            return draw.integers(1, node.size, length)
-        case CopiesInput():
-            return source(node, length, draw)
-        case NestedInput():
-            return _inside(node, node.levels, length, draw)
-        case CharactersInput():
-            spelled = draw.integers(0, 6, length)
-            return [draw.integers(1, node.size, count) for count in spelled]
-        case CategoriesInput():
-            return draw.integers(1, node.size, length)
-        case CategoriesFuture():
-            return draw.integers(1, node.size, node.horizon)
-        case CategoryInput():
-            return int(draw.integers(1, node.size))
-        case KeysInput():
-            return draw.integers(0, 2, (length, node.size)).astype(np.float32)
-        case ImageInput():
-            sides = (node.picture.features, node.picture.channels)
-            return draw.integers(0, 256, (length, *sides), np.uint8)
-        case CalendarInput():
-            return draw.integers(*TIMES, length)
-        case CalendarFuture():
-            return draw.integers(*TIMES, node.horizon)
-        case FutureInput():
-            value = draw.normal(1, 2, node.horizon)
-        case AudioInput():  # the last window begins one sample or more before the end
-            last = int(draw.integers(1, node.hop + 1))
-            value = draw.normal(0, 0.3, (length - 1) * node.hop + last if length else 0)
-        case VectorInput():
-            value = draw.normal(1, 2, node.width)
-        case SeriesInput():
-            value = draw.normal(1, 2, length)
-        case FramesInput():
-            value = draw.normal(1, 2, (length, node.width))
-            if node.elapsed is not None:
-                value[:, node.elapsed] = np.abs(value[:, node.elapsed])
-    if isinstance(node, SeriesInput | FutureInput) and node.log:
-        value = np.exp(value)
-    value = value.astype(np.float64 if node.double else np.float32)
-    if node.missing != "error":
-        gone = draw.random(value.shape) < 0.3
-        if isinstance(node, FramesInput) and node.elapsed is not None:
-            gone[:, node.elapsed] = False  # a time is never missing
-        value[gone] = np.nan
-    return value
-
-
-def _inside(node: NestedInput, levels: int, length: int, draw: Generator) -> list[Any]:
-    """So many steps of 0 to 4 tokens each, or of 0 to 3 sequences."""
-    if levels > 1:
-        counts = draw.integers(0, 4, length)
-        return [_inside(node, levels - 1, count, draw) for count in counts]
-    return [draw.integers(1, node.size, count) for count in draw.integers(0, 5, length)]
-
-
-def source(node: CopiesInput, length: int, draw: Generator) -> NDArray[np.int64]:
-    """Tokens of which half are in the vocabulary of the answer, and the others are of three, one of
-    them not to be answered."""
-    known = draw.integers(2, node.size, length)
-    lacking = draw.integers(0, 3, length)
-    seen = draw.random(length) < 0.5
-    lacking[seen] = -1
-    first = [int(np.flatnonzero(lacking == each)[0]) for each in lacking]
-    further = np.array([node.size + at for at in first], np.int64)
-    return np.where(seen, known, np.where(lacking == 2, ~further, further))
-
-
-def behind(
-    node: CopiesInput, own: NDArray[np.int64], before: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """The numbers of a source behind others with the numbers `before`: in every other place that
-    has a number of its own, a token that stands there too."""
-    found = np.where(own >= node.size, own + len(before), own)
-    found = np.where(own <= ~node.size, own - len(before), found)
-    shared = before[before >= node.size]
-    places = np.flatnonzero(found >= node.size)[::2]
-    found[places] = shared[0] if len(shared) else found[places]
-    return found
-
-
 def batched(plan: Plan, rows: Sequence[Row], extra: int = 0, filler: float = 0.0) -> Batch:
     """The rows in one batch of torch, padded to the longest and `extra` steps more."""
     return {
         node.key: (torch.from_numpy(values), torch.from_numpy(lengths))
         for node in plan.inputs
-        for values, lengths in [_padded(node, [row[node.key] for row in rows], extra, filler)]
+        for values, lengths in [padded(node, [row[node.key] for row in rows], extra, filler)]
     }
-
-
-def _padded(
-    node: Input, cells: Sequence[Any], extra: int, filler: float
-) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    ones = np.ones(len(cells), np.int64)
-    if isinstance(node, CategoryInput):
-        return np.array(cells, np.int64), ones
-    if isinstance(node, VectorInput):
-        return np.stack(cells), ones
-    if isinstance(node, CalendarFuture | CategoriesFuture):
-        return np.stack(cells), ones * node.horizon
-    if isinstance(node, FutureInput):
-        return np.stack(cells)[:, :, None], ones * node.horizon
-    lengths = np.array([len(cell) for cell in cells], np.int64)
-    if isinstance(node, AudioInput):
-        extra *= node.hop
-    steps = max(int(lengths.max()), 1) + extra
-    if isinstance(node, CharactersInput):
-        counts = np.zeros((len(cells), steps), np.int64)
-        for cell, into in zip(cells, counts, strict=True):
-            into[: len(cell)] = [len(token) for token in cell]
-        shape: tuple[int, ...] = (len(cells), steps, max(int(counts.max()), 1) + extra)
-        values = np.full(shape, int(bool(filler)), np.int64)
-        for cell, rows in zip(cells, values, strict=True):
-            for token, into in zip(cell, rows, strict=False):
-                into[: len(token)] = token
-        return values, counts
-    if isinstance(node, NestedInput):
-        if node.levels > 1:
-            return _deeply(cells, node.levels, steps, extra, int(bool(filler))), lengths
-        return _nested(cells, steps, extra, int(bool(filler))), lengths
-    if isinstance(node, AudioInput):
-        values = np.full((len(cells), steps), filler, np.float32)
-    elif isinstance(node, TokensInput | CopiesInput | CalendarInput | CategoriesInput):
-        values = np.full((len(cells), steps), int(bool(filler)), np.int64)
-    elif isinstance(node, ImageInput):
-        sides = (node.picture.features, node.picture.channels)
-        values = np.full((len(cells), steps, *sides), 255 if filler else 0, np.uint8)
-    else:
-        width = 1 if isinstance(node, SeriesInput) else np.shape(cells[0])[-1]
-        values = np.full((len(cells), steps, width), filler, cells[0].dtype)
-    for cell, into in zip(cells, values, strict=True):
-        into[: len(cell)] = np.reshape(cell, (len(cell), *into.shape[1:]))
-    return values, lengths
-
-
-def _nested(cells: Sequence[Any], steps: int, extra: int, filler: int) -> NDArray[np.int64]:
-    """`[B, steps, E]`: 0 past the end of a step, `filler` past that of a row."""
-    most = max((len(step) for cell in cells for step in cell), default=0)
-    values = np.full((len(cells), steps, max(most, 1) + extra), filler, np.int64)
-    for cell, rows in zip(cells, values, strict=True):
-        rows[: len(cell)] = 0
-        for step, into in zip(cell, rows, strict=False):
-            into[: len(step)] = step
-    return values
-
-
-def _deeply(
-    cells: Sequence[Any], levels: int, steps: int, extra: int, filler: int
-) -> NDArray[np.int64]:
-    """`[B, steps, S, E]` and so on: -k past the end of a sequence whose elements have k levels
-    inside, `filler` past that of a row."""
-    extents, inside = [len(cells), steps], [step for cell in cells for step in cell]
-    for _ in range(levels):
-        extents.append(max(map(len, inside), default=0) + 1 + extra)
-        inside = [each for step in inside for each in step]
-    values = np.full(extents, filler, np.int64)
-    for cell, rows in zip(cells, values, strict=True):
-        for step, into in zip(cell, rows, strict=False):
-            _put(into, step, levels - 1)
-    return values
-
-
-def _put(into: NDArray[np.int64], value: Any, inside: int) -> None:
-    into[...] = -inside
-    for at, each in enumerate(value):
-        if inside:
-            _put(into[at], each, inside - 1)
-        else:
-            into[at] = each
 
 
 def feeds(plan: Plan, rows: Sequence[Row], extra: int = 0, filler: float = 0.0) -> dict[str, Any]:
     """The rows in one batch for a model that takes token numbers."""
     found: dict[str, Any] = {}
     for node in plan.inputs:
-        values, lengths = _padded(node, [row[node.key] for row in rows], extra, filler)
+        values, lengths = padded(node, [row[node.key] for row in rows], extra, filler)
         if isinstance(node, SeriesInput | FutureInput):
             values = values[:, :, 0]
         if isinstance(node, ImageInput):

@@ -5,28 +5,34 @@ Columns are those of `tests.kinds`; layers and cells are drawn as in `tests.rand
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.column_facts import LETTERS, TOKENS, WORDS
 from tests.kinds import (
     DIFFERENCED,
     HORIZON,
-    LETTERS,
     SEQUENCES,
     SOUNDS,
     STATICS,
-    TOKENS,
-    WORDS,
     encoders_data,
     output,
     spec_data,
 )
+from tests.random_parts import (
+    STEPS,
+    Own,
+    bodies,
+    searches,
+    sequences_of_steps,
+    several,
+    some,
+    stack_of,
+)
 from tests.random_settings import with_settings
 from tests.random_specs import (
     Draw,
-    layers,
     own_cells,
     stateless,
     width_of,
@@ -34,8 +40,6 @@ from tests.random_specs import (
     without_skip_of_merged,
 )
 
-Own = dict[str, dict[str, Any]]
-STEPS = [name for name in SEQUENCES if "series" not in name]
 SERIES = [name for name in SEQUENCES if "series" in name]
 AHEAD = [
     "words", "tokens", "chars", "bytes", "ruled_words", "vector_words", "key_steps", "frames",
@@ -69,21 +73,21 @@ def kind_specs(draw: Draw) -> dict[str, Any]:
     if cardinality == "forecast":
         return draw(forecast_specs())
     own: Own = {"mine": draw(own_cells(False))} if draw(st.booleans()) else {}
-    names, ahead = _several(draw, STATICS, 3), cardinality == "N:N" and draw(st.booleans())
-    outputs = [output(kind) for kind in _some(draw, WHOLE)]
+    names, ahead = several(draw, STATICS, 3), cardinality == "N:N" and draw(st.booleans())
+    outputs = [output(kind) for kind in some(draw, WHOLE)]
     sequences: list[str] = []
     if ahead:
         sequences = [draw(st.sampled_from(AHEAD))]
         outputs = [{"column": sequences[0], "as": "next"}]
     elif cardinality != "1:1":
-        sequences = _sequences(draw)
+        sequences = sequences_of_steps(draw)
     if cardinality == "N:N" and not ahead:
         if draw(st.integers(0, 3)) == 0:
             sequences = ["series"]
         kinds = OF_SERIES if sequences == ["series"] else EACH
-        outputs = [output(kind) for kind in _some(draw, kinds)]
+        outputs = [output(kind) for kind in some(draw, kinds)]
     if cardinality == "N:N" and sequences != ["series"] and draw(st.booleans()):
-        outputs += [output(kind) for kind in _some(draw, WHOLE)]
+        outputs += [output(kind) for kind in some(draw, WHOLE)]
     more: dict[str, Any] = {}
     if draw(st.booleans()):
         more["head"] = {"hidden": [4], "activation": draw(st.sampled_from(["relu", "gelu"]))}
@@ -91,10 +95,10 @@ def kind_specs(draw: Draw) -> dict[str, Any]:
         return spec_data("1:1", names or ["vector"], outputs, **more)
     if cardinality == "N:1" or _whole(outputs):
         more["pooling"] = draw(st.sampled_from(POOLINGS))
-    stack = _stack(draw, own, forward=ahead)
+    stack = stack_of(draw, own, forward=ahead)
     own_steps = sequences != ["series"] and not any(each in SOUNDS for each in sequences)
     if all("cell" in layer for layer in stack) and own_steps and draw(st.booleans()):
-        outputs += [output(kind) for kind in _some(draw, POINTED)[:2]]
+        outputs += [output(kind) for kind in some(draw, POINTED)[:2]]
     data = spec_data(cardinality, [*sequences, *names], outputs, stack, **more)
     if ahead and sequences[0] in BACKWARD and len(_whole(outputs)) == len(outputs) - 1:
         data["data"]["output"][0]["direction"] = ("forward", "reverse")[len(names) % 2]
@@ -119,7 +123,7 @@ def _branched(draw: Draw, data: dict[str, Any]) -> dict[str, Any]:
     for each in outputs[1:]:
         if each["as"] != "states" and draw(st.booleans()):
             names = ["input", *(layer["name"] for layer in stack)]
-            each["reads"] = _some(draw, names)[:2]
+            each["reads"] = some(draw, names)[:2]
         if each["as"] != "states" and draw(st.integers(0, 3)) == 0:
             each["head"] = {"hidden": draw(st.sampled_from([[], [3]]))}
     for each in _whole(outputs):
@@ -140,7 +144,7 @@ def _beside(draw: Draw, data: dict[str, Any]) -> dict[str, Any]:
         return data
     layers = data.get("encoder", {}).get("layers", [])
     kept = layers and all("cell" in layer for layer in layers)
-    data["data"]["output"] += [output(kind) for kind in _some(draw, WHOLE + EACH * bool(kept))[:2]]
+    data["data"]["output"] += [output(kind) for kind in some(draw, WHOLE + EACH * bool(kept))[:2]]
     if layers and _whole(data["data"]["output"]):
         data["pooling"] = draw(st.sampled_from(["mean", "max", "attention"]))
     return data
@@ -160,7 +164,7 @@ def _without_mixed_ends(data: dict[str, Any]) -> None:
 def forecast_specs(draw: Draw) -> dict[str, Any]:
     """Forecasts, direct or recursive, of series that are read."""
     own: Own = {"mine": draw(own_cells(False))} if draw(st.booleans()) else {}
-    series = _some(draw, SERIES)
+    series = some(draw, SERIES)
     targets = [
         {
             "column": column,
@@ -168,9 +172,9 @@ def forecast_specs(draw: Draw) -> dict[str, Any]:
             "horizon": HORIZON,
             "distribution": draw(st.sampled_from(OF_LOGS if "log" in column else DISTRIBUTIONS)),
         }
-        for column in _some(draw, series)
+        for column in some(draw, series)
     ]
-    stack, more = _stack(draw, own, forward=False), dict[str, Any]()
+    stack, more = stack_of(draw, own, forward=False), dict[str, Any]()
     way = draw(st.integers(0, 4))
     if way == 4:  # of which no decoder is fed with its answers
         column = draw(st.sampled_from(list(DIFFERENCED)))
@@ -183,7 +187,7 @@ def forecast_specs(draw: Draw) -> dict[str, Any]:
             targets = [{**each, "paths": 3} for each in targets]
     elif draw(st.booleans()):
         more["pooling"] = draw(st.sampled_from(["mean", "max", "attention"]))
-    names = [*series, *_several(draw, STATICS, 2)]
+    names = [*series, *several(draw, STATICS, 2)]
     return _finished(draw, spec_data("N:M", names, targets, stack, **more), own)
 
 
@@ -195,10 +199,12 @@ def encoder_specs(draw: Draw) -> dict[str, Any]:
     stacks, columns = dict[str, list[dict[str, Any]]](), list[str]()
     encoders: dict[str, Any] = {}
     for name in ("one", "two", "three")[: draw(st.integers(1, 3))]:
-        names = [n for n in (*_sequences(draw), *_several(draw, STATICS, 1)) if n not in columns]
+        names = [
+            n for n in (*sequences_of_steps(draw), *several(draw, STATICS, 1)) if n not in columns
+        ]
         if not any(column in (*STEPS, *SOUNDS) for column in names):
             continue
-        stacks[name] = _stack(draw, own, forward=False, own_used=name == "one")
+        stacks[name] = stack_of(draw, own, forward=False, own_used=name == "one")
         pooling = draw(st.sampled_from(["last", "mean", "max", "attention"]))
         if pooling == "last":
             without_skip_of_merged(stacks[name])
@@ -216,8 +222,8 @@ def encoder_specs(draw: Draw) -> dict[str, Any]:
     if way == 1:
         return _answered(draw, own, encoders)
     kinds = ["concat", "difference", "product", "cosine", "manhattan"]
-    combine = _some(draw, kinds) if len(widths) == 1 else ["concat"]
-    data = encoders_data(encoders, combine, [output(kind) for kind in _some(draw, WHOLE)])
+    combine = some(draw, kinds) if len(widths) == 1 else ["concat"]
+    data = encoders_data(encoders, combine, [output(kind) for kind in some(draw, WHOLE)])
     if own:
         data["cells"] = own
     return _with_copies(with_settings(draw, data))
@@ -249,11 +255,11 @@ def _answered(draw: Draw, own: Own, encoders: dict[str, Any]) -> dict[str, Any]:
         if not any(column.removesuffix(".2") in SOUNDS for column in encoder["inputs"])
     ]
     beside = len(names) < len(encoders) or draw(st.booleans())
-    rows = [output(kind) for kind in _some(draw, WHOLE)[:1]] if beside else []
+    rows = [output(kind) for kind in some(draw, WHOLE)[:1]] if beside else []
     first = encoders["one"]["layers"][0]
     pooled = first["attend"] if first.get("score") == "pooling" else ""
     if rows and names:
-        names = _some(draw, names)
+        names = some(draw, names)
     for name, encoder in encoders.items():
         if not rows and name != pooled:
             encoder.pop("pooling", None)
@@ -295,7 +301,7 @@ def _written(
         name: encoder.get("pooling") if name == pooled else encoder.pop("pooling", None)
         for name, encoder in encoders.items()
     }
-    beside = [output(each) for each in _some(draw, WHOLE)[:1]] if draw(st.booleans()) else []
+    beside = [output(each) for each in some(draw, WHOLE)[:1]] if draw(st.booleans()) else []
     if beside and all(each != "last" for each in own_poolings.values()):
         for name, pooling in own_poolings.items():
             encoders[name] |= {} if pooling is None else {"pooling": pooling}
@@ -328,10 +334,10 @@ def decoder_specs(draw: Draw, cardinality: str = "") -> dict[str, Any]:
     own: Own = {"mine": draw(own_cells(False))} if draw(st.integers(0, 3)) == 0 else {}
     kind = draw(st.sampled_from(sorted(TEXTS)))
     if cardinality == "1:N":
-        names, stack, memory = _some(draw, sorted(STATICS)), [], 0
+        names, stack, memory = some(draw, sorted(STATICS)), [], 0
     else:
-        stack = _stack(draw, own, forward=False)
-        names = [*_sequences(draw), *_several(draw, STATICS, 1)]
+        stack = stack_of(draw, own, forward=False)
+        names = [*sequences_of_steps(draw), *several(draw, STATICS, 1)]
         memory = width_of(stack[-1], own)
     decoder = draw(bodies(own, stack, memory))
     decoder["embed"] = draw(st.integers(2, 5))
@@ -355,11 +361,11 @@ def frame_specs(draw: Draw) -> dict[str, Any]:
     own: Own = {"mine": draw(own_cells(False))} if draw(st.integers(0, 3)) == 0 else {}
     kind = output(draw(st.sampled_from(["out_frames", "out_double_frames"])))
     rows = draw(st.integers(0, 3)) == 0
-    stack = [] if rows else _stack(draw, own, forward=False)
+    stack = [] if rows else stack_of(draw, own, forward=False)
     if rows:
-        names = _some(draw, ["category", "vector"])
+        names = some(draw, ["category", "vector"])
     else:
-        names = [*_sequences(draw), *_several(draw, ["category", "vector"], 1)]
+        names = [*sequences_of_steps(draw), *several(draw, ["category", "vector"], 1)]
     decoder = draw(bodies(own, stack, 0 if rows else width_of(stack[-1], own)))
     lengths: list[Any] = ["learned", "learned", 3, {"column": "count"}, *["input"] * (not rows)]
     decoder["length"] = draw(st.sampled_from(lengths))
@@ -385,7 +391,7 @@ def frame_specs(draw: Draw) -> dict[str, Any]:
 def alignment_specs(draw: Draw) -> dict[str, Any]:
     """An encoder whose steps are aligned with the answer, by CTC or a transducer."""
     own: Own = {"mine": draw(own_cells(False))} if draw(st.integers(0, 3)) == 0 else {}
-    names = [*_sequences(draw), *_several(draw, STATICS, 1)]
+    names = [*sequences_of_steps(draw), *several(draw, STATICS, 1)]
     width = draw(st.integers(1, 9))
     beam = {"beam": {"width": width, "n_best": draw(st.integers(1, width))}}
     decoder: dict[str, Any] = {"ctc": {}, "strategy": draw(st.sampled_from(["greedy", beam]))}
@@ -393,102 +399,11 @@ def alignment_specs(draw: Draw) -> dict[str, Any]:
         decoder["transducer"] = {"symbols": draw(st.integers(1, 4))}
         decoder["embed"] = 3
         del decoder["ctc"]
-        decoder["layers"] = _stack(draw, own, forward=True, own_used=False)
+        decoder["layers"] = stack_of(draw, own, forward=True, own_used=False)
         decoder["hidden"] = draw(st.sampled_from([None, 4]))
-    stack, kind = _stack(draw, own, forward=False), draw(st.sampled_from(sorted(TEXTS)))
+    stack, kind = stack_of(draw, own, forward=False), draw(st.sampled_from(sorted(TEXTS)))
     data = spec_data("N:M", names, [output(kind)], stack, decoder=decoder)
     return _beside(draw, _over_fewer_steps(draw, _finished(draw, data, own)))
-
-
-@st.composite
-def bodies(draw: Draw, own: Own, stack: list[dict[str, Any]], memory: int) -> dict[str, Any]:
-    """The keys of a decoder that are about layers, over an encoder of this `stack` whose steps are
-    `memory` wide (0: none)."""
-    simple = all(layer.get("direction", "forward") == "forward" for layer in stack)
-    bridges = ["auto", "dense", {"dense": {"activation": "relu"}}, "learned", "zeros"]
-    decoder: dict[str, Any] = {"start_from": draw(st.sampled_from(bridges))}
-    if stack and simple and draw(st.booleans()):
-        decoder["start_from"] = "encoder"
-        keys = ("cell", "units", "sizes")
-        decoder["layers"] = [{k: one[k] for k in keys if k in one} for one in stack]
-    else:
-        decoder["layers"] = _stack(draw, own, forward=True, own_used=not stack)
-        for layer in decoder["layers"]:
-            layer.pop("initial_state", None)
-    decoder["input_feeding"] = draw(st.booleans())
-    decoder["hidden"] = draw(st.sampled_from([None, 4]))
-    query = width_of(decoder["layers"][-1], own)
-    if memory and (decoder["start_from"] in ("learned", "zeros") or draw(st.integers(0, 4))):
-        decoder["attention"] = draw(attentions(query, memory))
-        decoder["attend"] = draw(st.sampled_from(["after", "before"]))
-    elif stack:
-        for key in ("merge", "norm", "dropout", "skip"):
-            stack[-1].pop(key, None)  # only the states of the last layer are read
-    return decoder
-
-
-@st.composite
-def attentions(draw: Draw, query: int, memory: int) -> Any:
-    units = draw(st.sampled_from([None, 3]))
-    coverage = draw(st.booleans())
-    found: list[Any] = [
-        {"additive": {"units": units, "coverage": coverage}},
-        {"concat": {"units": units, "coverage": coverage}},
-        "general",
-        {"multi_head": {"heads": 2, "units": 4}},
-        {"location": {"filters": 2, "kernel": draw(st.sampled_from([1, 3, 7])), "units": units}},
-        {"monotonic": {"units": units}},
-    ]
-    return draw(st.sampled_from([*found, "dot", "dot"] if query == memory else found))
-
-
-@st.composite
-def searches(draw: Draw, tokens: tuple[str, ...], attention: bool) -> Any:
-    """A strategy with rules of every kind, over answers of these tokens."""
-    some = st.lists(st.sampled_from(tokens), max_size=1)
-    settings: dict[str, Any] = {
-        "repetition_penalty": draw(st.sampled_from([1.0, 1.0, 1.5, 0.8])),
-        "no_repeat": draw(st.sampled_from([0, 0, 1, 2, 3])),
-        "banned": draw(some),
-        "prefix": draw(st.lists(st.sampled_from(tokens), max_size=2)),
-    }
-    name = draw(st.sampled_from(["greedy", "beam", "beam", "sample"]))
-    if name == "sample":
-        settings["temperature"] = draw(st.sampled_from([0.7, 1.0, 1.4]))
-        settings["top_k"] = draw(st.sampled_from([0, 2, 3]))
-        settings["top_p"] = draw(st.sampled_from([1.0, 0.8, 0.5]))
-    if name == "beam":
-        settings["width"] = draw(st.integers(1, 4))
-        settings["n_best"] = draw(st.integers(1, settings["width"]))
-        settings["length_norm"] = draw(st.sampled_from(["none", "average", "gnmt"]))
-        settings["stop"] = draw(st.sampled_from(["best", "bound", "full", "first"]))
-        settings["coverage_penalty"] = draw(st.sampled_from([0.0, 0.3])) if attention else 0.0
-    return {name: settings}
-
-
-def _stack(draw: Draw, own: Own, forward: bool, own_used: bool = True) -> list[dict[str, Any]]:
-    """Layers, all forward if wanted; cells of one's own are in use if `own_used`."""
-    found = draw(layers(own))[:2]
-    used = {layer["cell"] for layer in found}
-    if own_used and own and not used & set(own):
-        (name,) = own
-        found[-1:] = [{"cell": name, "units": 3, **_sizes(own[name])}]
-    for layer in found:
-        if forward and layer.get("direction", "forward") != "forward":
-            layer["direction"] = "forward"
-            layer.pop("merge", None)
-    width = 0
-    for layer in found:
-        if width_of(layer, own) != width:
-            layer.pop("skip", None)
-        width = width_of(layer, own)
-        if width < 3:
-            layer["norm"] = "none"  # of two numbers it is a step from -1 to 1: all answers are ties
-    return found
-
-
-def _sizes(cell: dict[str, Any]) -> dict[str, Any]:
-    return {"sizes": dict.fromkeys(cell["sizes"], 2)} if "sizes" in cell else {}
 
 
 def _finished(draw: Draw, data: dict[str, Any], own: Own) -> dict[str, Any]:
@@ -537,19 +452,3 @@ def _without_random_normalisers(data: dict[str, Any]) -> None:
             layer["cell"] = data["encoder"]["layers"][number]["cell"]
         elif start_from != "zeros" and layer["cell"] == "slstm":
             layer["cell"] = "lstm"
-
-
-def _some(draw: Draw, names: list[str]) -> list[str]:
-    """At least one, each once."""
-    return draw(st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True))
-
-
-def _sequences(draw: Draw) -> list[str]:
-    """One or two columns with steps; sound is alone."""
-    if draw(st.integers(0, 3)) == 0:
-        return [draw(st.sampled_from(sorted(SOUNDS)))]
-    return _some(draw, STEPS)[:2]
-
-
-def _several(draw: Draw, names: Collection[str], most: int) -> list[str]:
-    return draw(st.lists(st.sampled_from(sorted(names)), max_size=most, unique=True))

@@ -23,7 +23,7 @@ from tests.answers import tensor_of
 from tests.decoders import two_sources
 from tests.kernels import lstm_of
 from tests.kinds import batched, encoders_data, plan_of, random_rows, strong_weights
-from tests.test_conformance_cardinalities import aligned
+from tests.several_encoders import aligned
 
 
 def test_the_context_of_a_step_by_hand() -> None:

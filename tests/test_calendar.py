@@ -28,9 +28,9 @@ from rnnspec.to_torch import Model
 from rnnspec.to_torch.calendar import CalendarEmbed as CalendarEmbedModule
 from rnnspec.to_torch.calendar import CalendarInput as CalendarModule
 from rnnspec.to_torch.sequences import PaddedSequence
+from tests.cardinalities import SPECS
 from tests.data_rows import any_spec, write_rows
 from tests.kinds import plan_of
-from tests.test_conformance_cardinalities import SPECS
 from tests.test_export_kinds import quick as quick
 
 ZONES = ("", "Australia/Melbourne", "America/St_Johns")

@@ -41,7 +41,8 @@ from rnnspec.to_torch import Model
 from rnnspec.to_torch.copying import CopyMix as Mixture
 from rnnspec.to_torch.sequences import Lengths, PaddedSequence
 from rnnspec.train.build import build
-from tests.kinds import strong_weights, text
+from tests.column_facts import text
+from tests.kinds import strong_weights
 from tests.texts import Answered, agree, tasks
 
 WORDS = Vocabulary(("call", "and", "now", "please"))

@@ -54,8 +54,8 @@ from rnnspec.to_onnx.lower import LOWERINGS
 from rnnspec.to_onnx.pointwise import POINTWISE
 from rnnspec.to_torch.modules import MODULES
 from tests import ctc, decoders, frame_decoders, layers
+from tests.cardinalities import SPECS
 from tests.kinds import plan_of, random_rows, strong_weights
-from tests.test_conformance_cardinalities import SPECS
 
 BODY_ONLY = frozenset({Previous, PreviousFrame, PreviousNumber, Delayed, CopyMix, Pointed, Pointer})
 """Node types that only the body of a decoder has."""

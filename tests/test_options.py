@@ -41,7 +41,8 @@ from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
 from rnnspec.train.build import build
 from tests.answers import of_torch
-from tests.kinds import HORIZON, Row, batched, feeds, numbers, random_rows, strong_weights
+from tests.column_facts import numbers
+from tests.kinds import HORIZON, Row, batched, feeds, random_rows, strong_weights
 
 NAN = float("nan")
 MEAN = sum(at % 3 for at in range(48) if at != 20) / 47
@@ -73,7 +74,7 @@ ELSEWHERE = {
     "invert": "test_pictures.py",
     "steps": "test_pictures.py",
     "width": "test_pictures.py",
-    "augment": "test_audio.py, test_picture_augment.py",
+    "augment": "test_audio_augment.py, test_picture_augment.py",
     "features": "test_audio.py, test_calendar.py",
     "rate": "test_audio.py",
     "resample": "test_audio.py",

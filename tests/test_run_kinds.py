@@ -27,14 +27,13 @@ from rnnspec.spec import Spec
 from rnnspec.store.folder import BuildFolder, Trained
 from rnnspec.to_onnx import add_metadata, to_onnx
 from tests import ctc
+from tests.column_facts import LETTERS, TOKENS
 from tests.kinds import (
     DIFFERENCED,
     HORIZON,
-    LETTERS,
     SEQUENCES,
     SOUNDS,
     STATICS,
-    TOKENS,
     Row,
     feeds,
     output,

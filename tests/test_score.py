@@ -22,7 +22,8 @@ from rnnspec.evaluate.outputs.numbers import DrawnNumbers
 from rnnspec.objective.objective import LOSSES
 from rnnspec.plan.names import names_of
 from rnnspec.plan.nodes import Output, StatesOutput
-from tests.kinds import batched, output, plan_of, random_rows, spec_data, text
+from tests.column_facts import text
+from tests.kinds import batched, output, plan_of, random_rows, spec_data
 
 # ---------------------------------------------------------------- a few of many
 

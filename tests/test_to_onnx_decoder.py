@@ -23,8 +23,9 @@ from rnnspec.plan.generate import generation
 from rnnspec.plan.nodes import Beam, Greedy, Sample, Search
 from rnnspec.reference import answers
 from rnnspec.to_onnx import to_onnx, weights_only
+from tests.column_facts import LETTERS
 from tests.decoders import decoded, with_search
-from tests.kinds import LETTERS, feeds, plan_of, random_rows, spec_data, strong_weights
+from tests.kinds import feeds, plan_of, random_rows, spec_data, strong_weights
 from tests.onnx_models import initializers, opened
 from tests.texts import agree, every_answer, of_onnx, tasks
 
