@@ -240,6 +240,36 @@ def test_balanced_labels_count_rows_as_they_weigh(kind: str, tmp_path: Path) -> 
         assert read_facts(kept).outputs == facts.outputs
 
 
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ({"as": "class", "class_weights": {"bb": 2.0}}, "has no 'bb' in any training row, .*'b'"),
+        ({"as": "words", "slots": "SLOT_"}, "has no slot: no token .* begins with 'SLOT_'"),
+    ],
+)
+def test_what_no_training_row_has_is_refused(
+    answer: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    rows = [{"x": [[1.0]], "y": label} for label in "abab"]
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    kind = "N:1" if answer["as"] == "class" else "N:M"
+    frames, named = {"column": "x", "as": "frames"}, {"column": "y", **answer}
+    with pytest.raises(DataError, match=message):
+        survey(any_spec(kind, [frames], named), file)
+
+
+def test_a_fold_may_lack_a_label_that_has_a_factor(tmp_path: Path) -> None:
+    rows = [{"x": [[1.0]], "y": label} for label in "ababc"]
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    answer = {"column": "y", "as": "class", "class_weights": {"c": 2.0}}
+    frames, known = {"column": "x", "as": "frames"}, list[bool]()
+    for fold in (1, 2):
+        spec = any_spec("N:1", [frames], answer, valid={"fold": fold, "of": 2})
+        labels = survey(spec, file).outputs["y"].labels  # type: ignore[union-attr]
+        known.append("c" in labels)
+    assert sorted(known) == [False, True]
+
+
 def test_a_file_without_weights_is_measured_with_a_note(tmp_path: Path) -> None:
     rows = [{"text": "ab"[n % 2], "kind": "xy"[n % 2], "count": n + 1} for n in range(4)]
     spec = rnnspec.load(SPEC.replace("  train: rows.csv\n", ""))

@@ -240,15 +240,21 @@ INPUTS: Mapping[type[Input], Callable[[Any, Reading, Chunks], FactCollector | No
 def _tags(column: TagsOutput, reading: Reading) -> ClassCollector:
     in_series = reading.series is not None  # the rows of the table are the steps
     scheme, order = SchemeCheck(column.scheme), tuple(map(str, column.labels or ()))
-    weight = _balanced_by(column, reading)
-    return ClassCollector(
-        column.column, not in_series, in_series, scheme, order=order, weight=weight
-    )
+    found = ClassCollector(column.column, not in_series, in_series, scheme, order=order)
+    return _weighed(found, column, reading)
 
 
-def _balanced_by(column: ClassOutput | OrdinalOutput | TagsOutput, reading: Reading) -> str | None:
-    """The column of the weights of rows, where labels are balanced."""
-    return reading.weight if column.class_weights == "balanced" else None
+def _weighed(
+    found: ClassCollector, column: ClassOutput | OrdinalOutput | TagsOutput, reading: Reading
+) -> ClassCollector:
+    """With what the weights of labels need: the column of the weights of rows, where labels are
+    balanced; the labels that the spec names, which a fold may lack."""
+    match column.class_weights:
+        case "balanced":
+            return replace(found, weight=reading.weight)
+        case Mapping() as factors if reading.fold is None:
+            return replace(found, factors=tuple(factors))
+    return found
 
 
 def _frames(column: FramesOutput, reading: Reading) -> NumberCollector:
@@ -290,18 +296,15 @@ def _written(column: WordsOutput | TokensOutput, reading: Reading) -> WordCollec
 
 
 OUTPUTS: Mapping[type[Output], Callable[[Any, Reading], FactCollector | None]] = {
-    ClassOutput: lambda column, reading: ClassCollector(
-        column.column,
-        steps=False,
-        skips=column.missing == "skip",
-        weight=_balanced_by(column, reading),
+    ClassOutput: lambda column, reading: _weighed(
+        ClassCollector(column.column, steps=False, skips=column.missing == "skip"), column, reading
     ),
-    OrdinalOutput: lambda column, reading: ClassCollector(
-        column.column,
-        steps=False,
-        skips=column.missing == "skip",
-        order=column.labels,
-        weight=_balanced_by(column, reading),
+    OrdinalOutput: lambda column, reading: _weighed(
+        ClassCollector(
+            column.column, steps=False, skips=column.missing == "skip", order=column.labels
+        ),
+        column,
+        reading,
     ),
     TagsOutput: _tags,
     LabelsOutput: _labels,

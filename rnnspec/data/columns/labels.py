@@ -39,7 +39,8 @@ MOST_LABELS = 1 << 20
 @dataclass(slots=True)
 class ClassCollector:
     """Collects the facts of a class, or of tags with `steps`; of labels with an `order`, these
-    alone. `weight` names the column of the weights of rows, by which labels are balanced."""
+    alone. `weight` names the column of the weights of rows, by which labels are balanced; `weighed`
+    are their sums. `factors`: labels that have a weight of their own in the spec."""
 
     column: str
     steps: bool
@@ -50,6 +51,7 @@ class ClassCollector:
     order: tuple[str, ...] = ()
     weight: str | None = None
     weighed: dict[str, float] = field(default_factory=dict)
+    factors: tuple[str, ...] = ()
 
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths | None:
         if self.steps:
@@ -85,6 +87,13 @@ class ClassCollector:
             only = f"one label only, {next(iter(self.counts))!r}" if self.counts else "no label"
             raise DataError(f"{only}; a classifier needs at least two")
         self.scheme.check_whole()
+        for label in self.factors:
+            if label not in self.counts and label not in self.order:
+                near = did_you_mean(label, self.counts) or "remove it, or add rows of it"
+                raise DataError(
+                    f"no {label[:40]!r} in any training row, and class_weights has a factor for it;"
+                    f" {near}"
+                )
         if self.order:
             counts = tuple(self.counts[label] for label in self.order)
             return ClassFacts(self.order, counts, self.longest, ordered=True)

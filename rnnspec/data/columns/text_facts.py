@@ -137,6 +137,12 @@ class WordCollector:
     def facts(self) -> TextFacts:
         what = "word" if self.cells.kind == "words" else "token"
         entries = self.counts.entries(self.column.min_count, self.column.max_size)
+        mark = getattr(self.column, "slots", None)
+        if mark is not None and not any(entry.startswith(mark) for entry in entries):
+            raise DataError(
+                f"no slot: no token of the vocabulary begins with {mark!r}; set slots to how they"
+                " begin, or remove it"
+            )
         characters = None
         if self.spelled is not None:
             characters = Vocabulary(self.spelled.entries(1, None, fold_case=False))
