@@ -87,8 +87,11 @@ class Batch:
     `[B, L]` or `[B, T, L]` float32 of 0 and 1; numbers `[B, W]` or `[B, T, W]`; frames that a
     decoder writes `[B, U, W]`; texts `[B, U]` int64, each ended by END_ID; forecasts `[B, H]`.
     Numbers are float32, or float64 where the node is `double`. `raw` has the raw cells, of whole
-    rows that are measured; `weights` `[B]` say how much each row counts in the loss, None that all
-    count the same; `slices` says which steps of which rows of the file these are.
+    rows that are measured; `slices` says which steps of which rows of the file these are.
+
+    `weights` `[B]` say how much each row counts in the loss, None that all count the same. Of
+    series `step_weights` say by column how much each step does that is answered: `[B, T]`, of
+    forecasts `[B, H]`, 0 past a row's length.
 
     Labels that no training row has (`Dataset.new`) are in no loss. Number k of them is the class
     NEW - k, below -1. In multi-label columns they are not among the L; `new` has, by column, their
@@ -101,9 +104,15 @@ class Batch:
     targets: dict[str, Values]
     raw: RawRows | None = None
     weights: NDArray[np.float64] | None = None
+    step_weights: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     slices: RowSlices | None = None
     new: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     reset: NDArray[np.bool_] | None = None
+
+    def weights_of(self, column: str) -> NDArray[np.float64] | None:
+        """How much each answer in a target column counts in the loss: by row `[B]`, or by step
+        `[B, T]` or `[B, H]`; None that all count the same."""
+        return self.step_weights.get(column, self.weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +143,8 @@ class Dataset:
     - `new`, by target column: how often each label occurs that no training row has.
     - `own`: where the steps of rows are on further time axes, by axis; `axes` has the axis of each
       input that is on one, `of_targets` of each target.
-    - `weights` of the rows in the loss; None where all count the same.
+    - `weights` of the rows in the loss, None where all count the same; of series `step_weights` of
+      the steps that are answered, by target column.
     """
 
     inputs: Mapping[str, BatchColumn]
@@ -154,6 +164,12 @@ class Dataset:
     axes: Mapping[str, str] = field(default_factory=dict)
     of_targets: Mapping[str, str] = field(default_factory=dict)
     weights: PerRow | None = None
+    step_weights: Mapping[str, BatchColumn] = field(default_factory=dict)
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether some answers count more than others."""
+        return self.weights is not None or bool(self.step_weights)
 
     @property
     def rows(self) -> int:
@@ -213,7 +229,13 @@ class Dataset:
         }
         self.maps.read(len(slices.rows))
         weights = None if self.weights is None else self.weights.values[placed.rows]
-        return Batch(inputs, targets, slices=slices, new=new, weights=weights)
+        of_steps = {
+            column: view.batch(placed)[0].astype(np.float64, copy=False)
+            for column, view in self.step_weights.items()
+        }
+        return Batch(
+            inputs, targets, slices=slices, new=new, weights=weights, step_weights=of_steps
+        )
 
     def _own_steps(self, axis: str, slices: RowSlices) -> RowSlices:
         """All steps on a further axis of the rows of `slices`."""

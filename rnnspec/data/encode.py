@@ -32,7 +32,13 @@ from rnnspec.data.columns.kinds import (
 from rnnspec.data.columns.labels import SeriesLabels
 from rnnspec.data.columns.numbers import values_ahead
 from rnnspec.data.columns.series import CLOCK
-from rnnspec.data.columns.weights import WEIGHTS, WeightWriter
+from rnnspec.data.columns.weights import (
+    WEIGHTS,
+    StepWeights,
+    WeightWriter,
+    some_weigh,
+    weights_in_batches,
+)
 from rnnspec.data.dataset import Dataset, Places, SeriesRows
 from rnnspec.data.lines import check_file
 from rnnspec.data.naive import Season, scales_before, scales_of
@@ -297,11 +303,16 @@ class _Rows:
                 "set data.valid to another share or to a file"
             )
         if self.weights is not None and not self.weights.total:
-            what = {"train": " for training", "valid": " for validation"}.get(self.job.rows, "")
-            raise DataError(
-                f"{self.job.shards}: every row{what} has the weight 0 in column"
-                f" {self.weights.column!r}; remove data.weight, or weigh some more"
-            )
+            raise _weightless(self.job, "row")
+
+
+def _weightless(job: _Job, what: str) -> DataError:
+    """The error where every row, or every answered step, has a weight of 0."""
+    part = {"train": " for training", "valid": " for validation"}.get(job.rows, "")
+    return DataError(
+        f"{job.shards}: every {what}{part} has the weight 0 in column {job.reading.weight!r};"
+        " remove data.weight, or weigh some more"
+    )
 
 
 def offsets_of(plan: Plan) -> dict[str, str]:
@@ -336,12 +347,16 @@ def _write_series(job: _Job, reading: SeriesReading, writer: Writer) -> None:
     series = {column: series_encoder(encoding, column) for column in names}
     answers = table_encoders(encoding)
     columns = [*job.encoders(writer), *((column, encoder) for _, column, encoder in answers)]
+    weights = [] if job.reading.weight is None else [StepWeights(job.reading.weight)]
     static = static_columns(encoding)
     read = [*builder.columns, *series, *(column for column, _ in columns)]
+    read += [each.column for each in weights]
     for chunk in job.chunks(read, bad):
         builder.add(chunk, bad)
         for each in static:
             each.add(chunk, bad)
+        for of_steps in weights:
+            of_steps.add(chunk, bad)
         add_chunk(chunk, [*series.items(), *columns], bad)
     table = builder.table(bad)
     windows_of = whole_series if reading.whole else windows
@@ -366,6 +381,10 @@ def _write_series(job: _Job, reading: SeriesReading, writer: Writer) -> None:
         **name_arrays(table.names),
         "filled": np.array([sum(table.filled_steps().values())]),
     }
+    for of_steps in weights:
+        arrays[WEIGHTS] = of_steps.values(table)
+        if not some_weigh(arrays[WEIGHTS], found, encoding.plan.targets):
+            raise _weightless(job, "answered step")
     if any(isinstance(node, CalendarInput) for node in encoding.plan.inputs):
         assert builder.times is not None, "a calendar without times"
         arrays[CLOCK] = seconds_of(builder.times, table, bad)
@@ -399,6 +418,10 @@ def _dataset(job: _Job, arrays: Arrays, key: str) -> Dataset:
         starts, ends, of_rows = arrays["starts"], arrays["ends"], arrays["of_rows"]
         there = SeriesRows(names_in(arrays), arrays["first"], arrays["of_series"])
         filled = int(arrays["filled"][0])
+    step_weights = {}
+    if series is not None and WEIGHTS in arrays:
+        weights = arrays[WEIGHTS]
+        step_weights = {node.column: weights_in_batches(node, weights) for node in plan.targets}
     seasons = _seasons(job, arrays, there.names if there else None)
     lines, maps = arrays["lines"], MemoryMaps.of(arrays.values())
     new = new_labels_of(encoding, arrays)
@@ -420,7 +443,8 @@ def _dataset(job: _Job, arrays: Arrays, key: str) -> Dataset:
         own,
         axes,
         {column: axis for column, axis in encoding.axes().items() if axis in own},
-        PerRow(arrays[WEIGHTS]) if WEIGHTS in arrays else None,
+        PerRow(arrays[WEIGHTS]) if series is None and WEIGHTS in arrays else None,
+        step_weights,
     )
 
 

@@ -62,8 +62,7 @@ def survey(
         return replace(found, constants=constants)
     kept = _Rows(reading, train, share)
     inputs, outputs = collectors(spec, reading, lambda: kept.read(columns, None))
-    weights = (each.weight for each in outputs.values() if isinstance(each, ClassCollector))
-    columns = [*inputs, *outputs, *reading.censored.values(), *dict.fromkeys(filter(None, weights))]
+    columns = [*inputs, *outputs, *reading.censored.values(), *_weights(outputs)]
     encoders = [*inputs.items(), *outputs.items()]
     axes = encoder_of(spec) | encoder_answered(spec)
     for chunk, bad in kept.read(columns, report):
@@ -72,6 +71,12 @@ def survey(
     of_inputs = facts_of(train, inputs)
     of_outputs = outputs_of(spec, of_inputs, facts_of(train, outputs))
     return Facts(kept.rows, of_inputs, of_outputs, constants=constants)
+
+
+def _weights(outputs: Mapping[str, object]) -> list[str]:
+    """The columns of weights by which labels are balanced, each once."""
+    found = (each.weight for each in outputs.values() if isinstance(each, ClassCollector))
+    return list(dict.fromkeys(filter(None, found)))
 
 
 class _Rows:
@@ -335,7 +340,7 @@ def _facts_of_rows(
             yield chunk.only(trained[chunk.first : chunk.first + len(chunk)].tolist()), bad
 
     inputs, outputs = collectors(spec, reading, chunks)
-    columns = [*inputs, *outputs, *reading.censored.values()]
+    columns = [*inputs, *outputs, *reading.censored.values(), *_weights(outputs)]
     if columns:
         for chunk, bad in chunks():
             add_chunk(chunk, [*inputs.items(), *outputs.items()], bad)

@@ -84,11 +84,11 @@ class Objective:
         self.copies = any(isinstance(node, CopyMix) for node in model.plan.every_node())
 
     def counts(self, batch: Batch) -> dict[str, float]:
-        """How many answers the mean loss of each output is over, each as often as its row weighs.
-        They weigh alike wherever rows are split: among the micro-batches of a step or among
-        processes."""
+        """How many answers the mean loss of each output is over, each as often as its row or its
+        step weighs. They weigh alike wherever rows are split: among the micro-batches of a step or
+        among processes."""
         return {
-            column: count_of(node, batch.targets[column], batch.weights)
+            column: count_of(node, batch.targets[column], batch.weights_of(column))
             for column, node in self.outputs.items()
         }
 
@@ -105,9 +105,8 @@ class Objective:
         is smoothed and every true token is given.
         """
         inputs, targets = precision.placed(tensors(batch))
-        counts, weights = self.counts(batch), None
-        if batch.weights is not None:
-            weights = torch.from_numpy(batch.weights).to(precision.device)
+        counts = self.counts(batch)
+        weights = {column: batch.weights_of(column) for column in self.outputs}
         with precision.mixed():
             after: dict[str, Tensor] = {}
             if states is None:
@@ -119,7 +118,7 @@ class Objective:
             logits = {column: value.to(precision.weights) for column, value in logits.items()}
             counts |= self._readable(batch, logits, targets)
             found = {
-                column: self._loss(node, logits[column], targets[column], inputs, weights)
+                column: self._loss(node, logits[column], targets[column], inputs, weights[column])
                 / (counts[column] or 1.0)
                 for column, node in self.outputs.items()
             }
@@ -139,14 +138,20 @@ class Objective:
         return found
 
     def _loss(
-        self, node: Target, logits: Tensor, targets: Tensor, inputs: Inputs, weights: Tensor | None
+        self,
+        node: Target,
+        logits: Tensor,
+        targets: Tensor,
+        inputs: Inputs,
+        weights: NDArray[np.float64] | None,
     ) -> Tensor:
-        """The weighted loss of one output, summed over its answers, with the `weights` `[B]` of
-        rows."""
+        """The weighted loss of one output, summed over its answers, with the `weights` of rows
+        `[B]`, or of steps `[B, T]` or `[B, H]`."""
         each = LOSSES[type(node)].each(self, node, logits, targets, inputs)
         if weights is not None:
-            each = each.flatten(1).sum(1) if each.dim() > 1 else each
-            each = each * weights.to(each.dtype)
+            axes = weights.ndim
+            each = each.flatten(axes).sum(axes) if each.dim() > axes else each
+            each = each * torch.from_numpy(weights).to(each.device, each.dtype)
         weight, total = self.loss_settings.of(node.column).weight, each.sum().to(logits.dtype)
         return total if weight == 1.0 else weight * total
 
@@ -169,11 +174,12 @@ def count_of(
     node: Target, targets: NDArray[Any], weights: NDArray[np.float64] | None = None
 ) -> float:
     """How many answers the loss of an output is a mean over, each as often as its row weighs, with
-    `weights` `[B]`."""
+    `weights` `[B]`, or its step, with `[B, T]` or `[B, H]`."""
     known = LOSSES[type(node)].known(targets)
     if weights is None:
         return float(np.count_nonzero(known))
-    return float(weights @ known.reshape(len(known), -1).sum(1))
+    inside = tuple(range(weights.ndim, known.ndim))
+    return float((weights * known.sum(inside)).sum())
 
 
 def _class_loss(

@@ -281,7 +281,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         check_weights.weights_are_of_rows,
-        (("data", "weight"), ("data", "format"), ("data", "train"), _VALID, check_data.SERIES),
+        (("data", "weight"), ("data", "format"), ("data", "train"), _VALID),
         whole=True,
     ),
     Check(check_data.quoting_is_of_delimited, (("data", "format"), ("data", "train"), _VALID)),

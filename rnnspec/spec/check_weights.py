@@ -1,4 +1,5 @@
-"""Checks of `data.weight`, the column that says how much each row counts in the loss."""
+"""Checks of `data.weight`, the column that says how much each row, or each step of series, counts
+in the loss."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from collections.abc import Iterator
 from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.base import Loc
 from rnnspec.spec.check_data import is_plain_text
-from rnnspec.spec.explain import Finding, no_effect
+from rnnspec.spec.explain import Finding
 from rnnspec.spec.spec import Spec
 
 WEIGHT: Loc = ("data", "weight")
@@ -18,9 +19,7 @@ def weights_are_of_rows(spec: Spec) -> Iterator[Finding]:
     data, column = spec.data, spec.data.weight
     if column is None:
         return
-    if data.series is not None:
-        yield no_effect(WEIGHT, "on the rows of data.series, which are steps")
-    elif is_plain_text(spec):
+    if is_plain_text(spec):
         message = "plain text has one column, and none of weights"
         yield Finding(WEIGHT, message, "use rows in JSONL, CSV or Parquet", key=True)
     elif data.format_name in ("folders", "conll"):

@@ -252,7 +252,8 @@ class Data(Model):
         default=None,
         description="Column of numbers from 0 on that say how much each row counts in the loss, "
         "which is the weighted mean: a row of weight 2 counts as if it stood there twice, one of "
-        "weight 0 as if it were not there. Metrics count every row once. null means 1 for all.",
+        "weight 0 as if it were not there. Of series each row is a step, whose weight counts where "
+        "it is answered. Metrics count every row once. null means 1 for all.",
     )
 
     @property

@@ -29,7 +29,7 @@ def check_answered(plan: Plan, train: Dataset, files: Shards, window: int | None
     sequences."""
     for node in _unanswered(plan, train, window):
         what, cure = _what_lacks(node, train)
-        weighed = ", of a weight above 0," if train.weights is not None else ""
+        weighed = ", of a weight above 0," if train.is_weighted else ""
         raise DataError(f"{files}: column {node.column!r}: no training row{weighed} {what}; {cure}")
 
 
@@ -50,8 +50,11 @@ def _unanswered(plan: Plan, data: Dataset, window: int | None) -> list[Target]:
     data the first ones alone."""
     left = list(plan.targets)
     for batch in _batches(data, window):
-        targets, weights = batch.targets, batch.weights
-        left = [node for node in left if not count_of(node, targets[node.column], weights)]
+        left = [
+            node
+            for node in left
+            if not count_of(node, batch.targets[node.column], batch.weights_of(node.column))
+        ]
         if not left:
             break
     return left

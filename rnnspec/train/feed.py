@@ -127,4 +127,5 @@ def rows_of(batch: Batch, rows: NDArray[np.integer[Any]]) -> Batch:
         {column: picked(value) for column, value in batch.inputs.items()},
         {column: picked(value) for column, value in batch.targets.items()},
         weights=None if batch.weights is None else batch.weights[rows],
+        step_weights={column: value[rows] for column, value in batch.step_weights.items()},
     )
