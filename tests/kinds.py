@@ -194,6 +194,9 @@ DIFFERENCED: dict[str, Kind] = {
     "double_differenced_series": Kind(
         {"as": "series", "difference": [2], "scale": "robust", "lags": [1]}, doubles(1)
     ),
+    "log_differenced_series": Kind(
+        {"as": "series", "transform": "log", "difference": [1, 1]}, numbers(1)
+    ),
     "raw_differenced_series": Kind(
         {"as": "series", "difference": [1], "scale": "none"}, numbers(1)
     ),

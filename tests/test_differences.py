@@ -6,21 +6,34 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from rnnspec.errors import ExportError
+from rnnspec.data import Batch, Dataset, Reading, encode
+from rnnspec.errors import DataError, ExportError
+from rnnspec.evaluate.evaluate import evaluate
 from rnnspec.export import export_onnx
-from rnnspec.plan import NumericFacts
+from rnnspec.export.parity import prove
+from rnnspec.export.probes import probes
+from rnnspec.objective.objective import Objective
+from rnnspec.objective.settings import loss_settings_of
+from rnnspec.plan import Facts, NumericFacts, Plan, resolve
 from rnnspec.plan.nodes.differences import polynomial, summed_up
 from rnnspec.plan.stream import stream_of
 from rnnspec.run import Model as ModelFile
+from rnnspec.run.session import Session
 from rnnspec.spec import Spec
 from rnnspec.spec.check import findings
+from rnnspec.spec.inputs import SeriesInput
 from rnnspec.store.folder import BuildFolder, Trained
 from rnnspec.to_c import to_c
+from rnnspec.to_onnx import to_onnx
+from rnnspec.to_torch import Model
+from rnnspec.to_torch.devices import Precision
 from rnnspec.to_torch.sequences import sequence
 from tests.answers import tensor_of
+from tests.data_rows import write_rows
 from tests.kinds import batched
 from tests.sold import HISTORY, HORIZON, SEASON, planned, spec_of, started
 from tests.test_export_kinds import quick as quick
@@ -99,6 +112,109 @@ def test_what_is_read_and_lost_are_scaled_differences(tmp_path: Path) -> None:
     np.testing.assert_allclose(scaled.numpy(), wanted, rtol=1e-4, atol=1e-6)
 
 
+def lost(source: dict[str, Any], loss: str, ahead: list[float], folder: Path) -> float:
+    """The loss of an idle model after a past whose last value is 8."""
+    spec = spec_of({"difference": 1, "scale": "none", **source}, loss=loss)
+    plan, facts = planned(spec, folder, VALUES)
+    past = np.array([[[3.0], [5.0], [4.0], [8.0]]])
+    batch = Batch({"sold": (past, np.array([4]))}, {"sold": np.array([ahead])})
+    objective = Objective(started(plan, facts), spec.train, loss_settings_of(spec, facts))
+    return objective(batch, Precision()).losses["sold"].item()
+
+
+def test_the_loss_is_of_the_differences_by_hand(tmp_path: Path) -> None:
+    """9, 7, 7, 8, 12 after 8 are 1, -2, 0, 1, 4 more, whose squares are 22 together. 16, 8, 8, 4, 4
+    are twice, half, once, half, once the value before."""
+    assert lost({}, "mse", [9, 7, 7, 8, 12], tmp_path) == pytest.approx(22 / 5)
+    of_log = lost({"transform": "log"}, "mae", [16, 8, 8, 4, 4], tmp_path)
+    assert of_log == pytest.approx(3 / 5 * np.log(2))
+
+
+def test_a_gap_of_the_series_that_are_measured(tmp_path: Path) -> None:
+    """A step that is left out is filled as `fill` says, by pandas' reindex and diff; a number that
+    is missing, before or ahead, is refused, with its line and a cure that leads out."""
+    filled = {"every": 1, "fill": 0}
+    spec = spec_of({"difference": [1, 2], "scale": "none"}, filled)
+    plan, facts = planned(spec, tmp_path, VALUES)
+    model, values = started(plan, facts), [3, 5, 4, 8, 6, 8, 9, 2, 7, 8, 12]
+    gaps = pd.Series(values).drop([3, 8]).reindex(range(11)).fillna(0)
+    steps = {t: v for t, v in enumerate(values) if t not in (3, 8)}
+    data = measured(steps, spec, plan, facts, tmp_path)
+    values_of, _ = model.values(tensors(data.collate(np.arange(1))))
+    read = sequence(values_of["input.sold"]).values[:, 0, 0].numpy()
+    expected = (gaps - gaps.shift(1)).pipe(lambda d: d - d.shift(2)).fillna(0)
+    np.testing.assert_allclose(read, expected[:HISTORY], atol=1e-5)
+    found, _ = evaluate(model, data, spec.train)
+    ahead = idle_ahead(gaps[:HISTORY].to_list())
+    assert found["mae"] == pytest.approx(np.abs(gaps[HISTORY:] - ahead).mean())
+    for place in (3, 8):
+        with pytest.raises(DataError, match=rf"csv:{place + 2}: .* remove difference of the input"):
+            measured({**dict(enumerate(values)), place: ""}, spec, plan, facts, tmp_path)
+    cured = spec_of({"scale": "standard", "missing": "previous"})
+    plan, facts = planned(cured, tmp_path, VALUES)
+    assert measured({**dict(enumerate(values)), 3: ""}, cured, plan, facts, tmp_path).rows == 1
+
+
+def idle_ahead(past: list[float]) -> np.ndarray[Any, Any]:
+    """With both differences 0 each value is y(t - 1) + y(t - 2) - y(t - 3)."""
+    known = list(past)
+    for _ in range(HORIZON):
+        known.append(known[-1] + known[-2] - known[-3])
+    return np.array(known[-HORIZON:])
+
+
+def measured(steps: dict[int, Any], spec: Spec, plan: Plan, facts: Facts, folder: Path) -> Dataset:
+    """The only window of a series of the values at these steps."""
+    file = write_rows(
+        folder / "measured.csv", [{"id": "a", "t": t, "sold": v} for t, v in steps.items()]
+    )
+    cache = folder / f"cache{len(list(folder.iterdir()))}"
+    return encode(plan, facts, file, Reading.of(spec), cache, "all")
+
+
+def tensors(batch: Batch) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    return {k: (torch.from_numpy(v), torch.from_numpy(n)) for k, (v, n) in batch.inputs.items()}
+
+
+def test_logarithms_have_differences_of_their_own(tmp_path: Path) -> None:
+    """By NumPy; an idle model goes on by the mean share, here in units of the data."""
+    spec = spec_of({"difference": "seasonal", "transform": "log"})
+    plan, facts = planned(spec, tmp_path, VALUES)
+    known = facts.inputs["sold"]
+    assert isinstance(known, NumericFacts)
+    ratios = [np.log(np.array(v[SEASON:]) / np.array(v[:-SEASON])) for v in (LINE, WALK)]
+    assert known.mean == pytest.approx((np.concatenate(ratios).mean(),))
+    assert known.deviation == pytest.approx((np.concatenate(ratios).std(),))
+    batch = batched(plan, [{"sold": np.array([4, 9, 5, 6, 2], np.float32)}])
+    with torch.no_grad():
+        found = tensor_of(started(plan, facts), batch, "sold")[0, :, 0]
+    share = np.exp(known.mean[0])
+    expected = [5 * share, 6 * share, 2 * share, 5 * share**2, 6 * share**2]
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("transform", ["none", "log"])
+def test_a_file_of_another_lag_is_no_proof(transform: str, tmp_path: Path) -> None:
+    plan, facts = planned(spec_of({"difference": [1], "transform": transform}), tmp_path, VALUES)
+    other = resolve(spec_of({"difference": [2], "transform": transform}), facts)
+    model = Model(plan).eval()
+    model.start(facts, seed=0)
+    for of, right in ((plan, True), (other, False)):
+        onnx = to_onnx(of, facts, model.canonical_arrays()).SerializeToString()
+        session = Session(onnx, threads=1)
+        if right:
+            assert prove(session, model, facts, probes(plan, facts, seeds=1), False).rows
+            continue
+        with pytest.raises(ExportError, match="differs from the trained module"):
+            prove(session, model, facts, probes(plan, facts, seeds=1), False)
+
+
+def test_one_lag_needs_no_list() -> None:
+    for written, meant in ((7, (7,)), ("seasonal", ("seasonal",)), ([1, 7], (1, 7))):
+        (source,) = changed({"difference": written}, {}).data.inputs
+        assert isinstance(source, SeriesInput) and source.difference == meant
+
+
 def test_a_file_sums_up_and_neither_streams_nor_is_c(tmp_path: Path) -> None:
     """An idle file adds the mean difference at each step: by hand."""
     spec = spec_of({"difference": [1]})
@@ -121,7 +237,6 @@ def test_a_file_sums_up_and_neither_streams_nor_is_c(tmp_path: Path) -> None:
     [
         ({"difference": [7]}, {}, "difference", "history to 7 or more"),
         ({"difference": ["seasonal"]}, {"season": 1}, "difference", "season: 7"),
-        ({"transform": "log"}, {}, "transform", "remove it"),
         ({"scale": "window"}, {}, "scale", "standard, robust or none"),
         ({"missing": "mean"}, {}, "missing", "fill the gaps"),
         ({"known": True}, {}, "known", "remove it"),

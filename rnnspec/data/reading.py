@@ -243,7 +243,10 @@ def _cures(spec: Spec) -> dict[str, str]:
     for column in spec.data.inputs:
         if isinstance(column, Numeric) and column.missing == "error":
             scale = "scale of the input to standard and " if column.scale == "none" else ""
-            found[column.column] = f"set {scale}missing of the input to mean or previous"
+            cure = f"set {scale}missing of the input to mean or previous"
+            if isinstance(column, SeriesInput) and column.difference:
+                cure = f"fill it, or remove difference of the input and {cure}"
+            found[column.column] = cure
     for output in spec.data.targets:
         if getattr(output, "missing", "") == "error":
             beside = f"{found[output.column]}, and " if output.column in found else "set "

@@ -180,6 +180,8 @@ def survey_series(
             if lags := spec.data.differences(each):
                 own = _differences(values, trained, table, lags)
                 known = _of_differences(known, _series_facts(each, own, trained, table, longest))
+            elif each.transform == "log":
+                known = replace(known, lost=())  # their size is no loss of a share of a number
             found[each.column] = replace(known, longest=longest + series.reach)
         except DataError as error:
             raise DataError(f"{train}: column {each.column!r} has {error}") from error
@@ -268,7 +270,7 @@ def _series_facts(
     if column.scale == "level":
         within = _deviation_in_windows(np.where(trained, values, np.nan), table, longest)
         deviation = (within,) if within > NOISE * abs(mean[0]) else deviation
-    return NumericFacts(1, mean, deviation, longest, () if column.transform == "log" else lost)
+    return NumericFacts(1, mean, deviation, longest, lost)
 
 
 def _differences(

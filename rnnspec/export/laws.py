@@ -109,6 +109,8 @@ def _units_of_logs(
     node: ForecastOutput, facts: Facts, expected: Array, moments: Array | None
 ) -> Array:
     """A difference of logarithms is a share of the number."""
+    if node.differences:
+        return told_by_module(node, expected) * _units_of_sums(node, facts, np.log(expected))
     centre, scale = scaling_of(node, facts, moments)
     far = np.abs(np.log(expected) - centre).max(axis=(1, 2), keepdims=True, initial=0.0)
     return np.asarray(told_by_module(node, expected) * np.maximum(scale, far))

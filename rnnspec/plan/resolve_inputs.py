@@ -183,7 +183,7 @@ def _series(
         SeriesInput(name, source.column, scaled, moments, missing, double, log, lags)
     )
     if lags and any(output.column == source.column for output in spec.data.outputs):
-        found.nodes.append(LastValues(f"{name}.end", source.column, sum(lags), double))
+        found.nodes.append(LastValues(f"{name}.end", source.column, sum(lags), double, log))
     found.sequences.append(Read(name, 1))
     if source.observed:
         found.nodes.append(Observed(f"{name}.observed", source.column, double))

@@ -74,7 +74,7 @@ def read(node: Reading, weights: Arrays, row: Row, values: Arrays) -> Array:
         case nodes.SeriesInput():
             return _series(node, weights, values, _numbers(node, cell))
         case nodes.LastValues():
-            return _last_values(cell.reshape(-1).tolist(), node.steps)
+            return _last_values(_numbers(node, cell).reshape(-1).tolist(), node.steps)
         case nodes.FutureInput():
             ahead = _ahead(node, weights, values, _numbers(node, cell))
             return ahead.reshape(-1) if node.flat else ahead
@@ -116,7 +116,8 @@ def nested(steps: Sequence[Any]) -> Array:
 
 
 def _numbers(
-    node: nodes.SeriesInput | nodes.FutureInput | nodes.WindowMoments, cell: Array
+    node: nodes.SeriesInput | nodes.FutureInput | nodes.WindowMoments | nodes.LastValues,
+    cell: Array,
 ) -> Array:
     """`[T, 1]`, or their logarithms."""
     steps = cell.reshape(-1, 1)

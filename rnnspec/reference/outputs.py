@@ -126,8 +126,8 @@ def to_scale(node: nodes.ForecastOutput, weights: Arrays, values: Arrays, answer
 
 def forecast_of(node: nodes.ForecastOutput, weights: Arrays, values: Arrays, raw: Array) -> Array:
     """Parameters `[H, parameters]` in the units of the data, of raw numbers."""
-    found = _unlogged(node, parameters_of(node.law, raw, *scaling(node, weights, values)))
-    return _summed_up(node, found, values[node.base]) if node.base else found
+    found = parameters_of(node.law, raw, *scaling(node, weights, values))
+    return _unlogged(node, _summed_up(node, found, values[node.base]) if node.base else found)
 
 
 def _summed_up(node: nodes.ForecastOutput, differences: Array, base: Array) -> Array:

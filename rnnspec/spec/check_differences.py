@@ -36,15 +36,13 @@ def _of_input(spec: Spec, path: Loc, source: SeriesInput) -> Iterator[Finding]:
         if lag == "seasonal" and (not own or own[0].season == 1):
             message = f"no forecast of {source.column!r} has a season of more than one step"
             hint = "write the number of steps, or 'season: 7' beside the forecast of the column"
-            yield Finding((*path, "difference", at), message, hint)
+            which = (at,) if len(source.difference) > 1 else ()  # one lag may stand in no list
+            yield Finding((*path, "difference", *which), message, hint)
     reach, history = sum(spec.data.differences(source)), spec.data.history
     if spec.data.series is not None and spec.data.series.history is not None and reach > history:
         message = f"differences from {reach} steps before are more than the {history} that are read"
         hint = f"set data.series.history to {reach} or more"
         yield Finding((*path, "difference"), message, hint)
-    if source.transform == "log":
-        message = "logarithms are not read as their differences"
-        yield Finding((*path, "transform"), message, "remove it, or 'difference'")
     if source.scale not in ("standard", "robust", "none"):
         message = f"{source.scale} is of the numbers of a window, and differences are read"
         yield Finding((*path, "scale"), message, "use standard, robust or none")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field
+from pydantic.functional_validators import BeforeValidator
 
 from rnnspec.spec.audio import Augment, Features
 from rnnspec.spec.base import (
@@ -19,9 +20,10 @@ from rnnspec.spec.base import (
     Share,
     Text,
     Width,
+    spec_error,
 )
 from rnnspec.spec.calendar import CalendarInput
-from rnnspec.spec.choice import ByKey, ByShape, by_type
+from rnnspec.spec.choice import ByKey, ByShape, by_type, describe
 from rnnspec.spec.nested import NestedInput
 from rnnspec.spec.pictures import PictureAugmentKey
 from rnnspec.spec.text_options import FoldCase, Normalize, Split, VectorsKey, WhitespaceSplit
@@ -271,10 +273,29 @@ OBSERVED = 2
 """Numbers of a step that say whether one is known: `observed`."""
 
 
-Lag = Annotated[int, Field(ge=1, le=50_000)]
+MAX_LAG = 50_000
+Lag = Annotated[int, Field(ge=1, le=MAX_LAG)]
 DifferenceLag = Annotated[
     Lag | Literal["seasonal"],
     ByShape("a number of steps, or seasonal", by_type(int | float, other=1)),
+]
+
+
+def _one_or_several(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return value
+    if value == "seasonal" or (type(value) is int and 1 <= value <= MAX_LAG):
+        return (value,)
+    message = f"expected a number of steps, 'seasonal' or a list of them, found {describe(value)}"
+    raise spec_error(message, "write 1, seasonal, or [1, 7]")
+
+
+Differences = Annotated[
+    tuple[DifferenceLag, ...],
+    ListOf,
+    BeforeValidator(
+        _one_or_several, json_schema_input_type=DifferenceLag | tuple[DifferenceLag, ...]
+    ),
 ]
 
 
@@ -288,12 +309,12 @@ class SeriesInput(SequenceInput):
         "'log', of numbers above 0 that grow and swing by shares of themselves; answers are in the "
         "unit of the data all the same.",
     )
-    difference: Annotated[tuple[DifferenceLag, ...], ListOf] = Field(
+    difference: Differences = Field(
         default=(),
-        description="What is scaled and learned in place of the numbers: their differences from "
-        "those so many steps before, of one lag after the other; 'seasonal' is the season of the "
-        "forecast of the column. Answers are summed up, in the unit of the data all the same. For "
-        "them the file reads as many steps more as the lags are together.",
+        description="What is scaled and learned in place of the numbers, or of their logarithms: "
+        "their differences from those so many steps before, of one lag after the other; 'seasonal' "
+        "is the season of the forecast of the column. Answers are summed up, in the unit of the "
+        "data all the same. For them the file reads as many steps more as the lags are together.",
     )
     scale: Literal["standard", "robust", "window", "level", "mean", "none"] = Field(
         default="standard",

@@ -7,24 +7,8 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from rnnspec.plan import nodes
 from rnnspec.plan.nodes.differences import summed_up
-from rnnspec.to_torch.weighted import Weighted
-
-
-class LastValues(Weighted):
-    """The last values of each row in the units of the data."""
-
-    node: nodes.LastValues
-
-    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
-        """`[B, K]` of `values` `[B, T, 1]`."""
-        known = F.pad(values[..., 0], (1, 0))  # so that place n of a row of n steps is its last
-        back = torch.arange(self.node.steps - 1, -1, -1, device=lengths.device)
-        places = (lengths[:, None] - back).clamp(min=1).minimum(lengths[:, None])
-        return known.gather(1, places)
 
 
 def differences_of(steps: Tensor, lags: Sequence[int]) -> Tensor:

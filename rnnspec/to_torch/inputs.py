@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from rnnspec.plan import nodes
 from rnnspec.plan.facts import UNKNOWN_ID
@@ -311,8 +312,26 @@ class Moments(Scaling):
         return torch.stack([centre, torch.where(scale > 0, scale, deviation)], dim=-1)
 
 
+class LastValues(Weighted):
+    """The last values of each row in the units of the data, or their logarithms."""
+
+    node: nodes.LastValues
+
+    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
+        """`[B, K]` of `values` `[B, T, 1]`."""
+        known = logged(self.node, values)[..., 0]
+        known = F.pad(known, (1, 0))  # so that place n of a row of n steps is its last
+        back = torch.arange(self.node.steps - 1, -1, -1, device=lengths.device)
+        places = (lengths[:, None] - back).clamp(min=1).minimum(lengths[:, None])
+        return known.gather(1, places)
+
+
 def logged(
-    node: nodes.SeriesInput | nodes.FramesInput | nodes.FutureInput | nodes.WindowMoments,
+    node: nodes.SeriesInput
+    | nodes.FramesInput
+    | nodes.FutureInput
+    | nodes.WindowMoments
+    | nodes.LastValues,
     values: Tensor,
 ) -> Tensor:
     """The values, or their logarithms. What stands past a length may have none, and counts as 1."""

@@ -14,12 +14,13 @@ from rnnspec.plan.nodes.node import ColumnNode, Shape, Shapes, State
 
 @dataclass(frozen=True, slots=True)
 class LastValues(ColumnNode):
-    """The last `steps` values of the series in `column` in the units of the data, `[B, steps]`,
-    float64 if `double`: what the values ahead are summed up from. In a shorter row its first value
-    stands for those before it, in a row without steps 0."""
+    """The last `steps` values of the series in `column` in the units of the data, or their
+    logarithms with `log`, `[B, steps]`, float64 if `double`: what the values ahead are summed up
+    from. In a shorter row its first value stands for those before it, in a row without steps 0."""
 
     steps: int
     double: bool = False
+    log: bool = False
 
     def shape(self, shapes: Shapes) -> Shape:
         return ("B", self.steps)

@@ -307,8 +307,8 @@ class SeriesInput(ColumnNode):
     (v - mean) / deviation by the training rows if `scaled`; (v - centre) / scale by the row's own
     window if `moments` names a node of them. With `log`, here, in its moments, in what is known
     ahead and in its forecast, v is the natural logarithm of the number. With `differences` of the
-    lags in them v is that of the number (`plan.nodes.differences`), of which the first steps, which
-    have none, are 0, the mean.
+    lags in them v is that of the number, or of its logarithm (`plan.nodes.differences`), of which
+    the first steps, which have none, are 0, the mean.
     """
 
     scaled: bool

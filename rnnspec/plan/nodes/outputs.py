@@ -343,8 +343,8 @@ class ForecastOutput(OutputNode):
     `intervals` and `samples` as for `NumericOutput`.
 
     With `differences` of the lags in them the raw numbers are those of the differences of the
-    values ahead, which are summed up from the last ones read, the value of the node `base`: see
-    `plan.nodes.differences`.
+    values ahead, with `log` of their logarithms, which are summed up from the last ones read, the
+    value of the node `base`: see `plan.nodes.differences`.
 
     With `paths`, S, a decoder draws S paths `[B, S, H]` (Salinas et al. 2020, section 3.2): each
     step of a path is a draw of the law after the draws before it, with the uniform draws of
