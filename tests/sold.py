@@ -15,7 +15,7 @@ from tests.data_rows import any_spec, write_rows
 HISTORY, HORIZON, SEASON = 6, 5, 3
 
 
-def spec_of(source: dict[str, Any], more: dict[str, Any] | None = None, **output: Any) -> Spec:
+def spec_of(source: dict[str, Any], more: Mapping[str, Any] | None = None, **output: Any) -> Spec:
     """A series read as `source` says, with `more` of `data.series`, and a forecast of it."""
     sold = {"column": "sold", "as": "series", **source}
     ahead = {"column": "sold", "as": "forecast", "horizon": HORIZON, "season": SEASON, **output}

@@ -190,7 +190,7 @@ def test_the_loss_is_that_of_what_is_answered(
     known."""
     distribution: Any = {"quantiles": [0.1, 0.5, 0.9]} if name == "quantiles" else name
     source = {"scale": scale, "transform": transform, "missing": "previous"}
-    more = {"loss": "mae"} if name == "point" else {}
+    more: dict[str, Any] = {"loss": "mae"} if name == "point" else {}
     spec = spec_of(source, residual=residual, distribution=distribution, **more)
     plan, facts = planned(spec, tmp_path, COUNTS)
     model = Model(plan).eval().double()
