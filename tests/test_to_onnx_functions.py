@@ -11,6 +11,7 @@ from rnnspec.cells import FUNCTIONS, CellSource, compile_cell
 from rnnspec.cells.graph import Node
 from rnnspec.reference.functions import FUNCTIONS as REFERENCE
 from rnnspec.reference.functions import Array
+from rnnspec.to_onnx import to_onnx
 from rnnspec.to_onnx.emitter import FLOAT, Emitter
 from rnnspec.to_onnx.functions import FUNCTIONS as LOWERED
 from rnnspec.to_onnx.functions import PRIMITIVES, operation
@@ -19,8 +20,11 @@ from rnnspec.to_onnx.rewrite import (
     SMALL_SIGMOID,
     with_centred_products,
     with_interpolation,
+    with_negated_sums,
+    with_scaled_norms,
     with_unit_steps,
 )
+from tests.models import frames_facts, frames_plan, random_weights
 from tests.onnx_models import opened
 
 WIDTH = 6
@@ -154,6 +158,54 @@ def test_interpolation_is_found(value: str, expected: str) -> None:
 def test_means_of_products_are_taken_from_their_matrices(value: str, expected: str) -> None:
     graph = with_centred_products(compile_cell(CellSource("cell", ("h",), f"h = {value}")).graph)
     assert _text(graph.nodes, graph.output) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("b_n * layer_norm(h + x_) + U @ h",
+         "add(scaled_layer_norm(add(h, x_), b_n), matmul(U, h))"),
+        ("layer_norm(h) * b_n + b_m", "scaled_layer_norm(h, b_n, b_m)"),
+        ("b_m + exp(b_n) * layer_norm(U @ h)",
+         "scaled_centred_layer_norm(matmul(U.centred, h), exp(b_n), b_m)"),
+        # numbers are no vectors as wide as the norm, and of what two read there is one
+        ("2 * layer_norm(h) + b_n", "add(mul(2, layer_norm(h)), b_n)"),
+        ("b_n * layer_norm(h) + layer_norm(h)", "add(mul(b_n, layer_norm(h)), layer_norm(h))"),
+        ("b_n * layer_norm(b_m) + h", "add(mul(b_n, layer_norm(b_m)), h)"),
+    ],
+)  # fmt: skip
+def test_norms_are_scaled_and_shifted_in_one_operation(value: str, expected: str) -> None:
+    source = value.replace("x_", "W @ x")
+    graph = compile_cell(CellSource("cell", ("h",), f"h = {source}")).graph
+    found = with_scaled_norms(with_centred_products(graph))
+    assert _text(found.nodes, found.output).replace("matmul(W, x)", "x_") == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("tanh(-(W @ x + U @ h + b))",
+         "tanh(add(add(matmul(W.negated, x), matmul(U.negated, h)), b.negated))"),
+        ("tanh(-(U @ h)) * b", "mul(tanh(matmul(U.negated, h)), b)"),
+        ("-softplus(h) + b", "sub(b, softplus(h))"),
+        # U is read as it is too; h itself would have to be turned at each step
+        ("-(U @ h) * tanh(U @ h)", "mul(neg(matmul(U, h)), tanh(matmul(U, h)))"),
+        ("exp(-(U @ h + h))", "exp(neg(add(matmul(U, h), h)))"),
+        # known before the loop
+        ("exp(-(W @ x)) * h", "mul(exp(neg(matmul(W, x))), h)"),
+    ],
+)  # fmt: skip
+def test_signs_are_turned_in_the_weights(value: str, expected: str) -> None:
+    graph = compile_cell(CellSource("cell", ("h",), f"h = {value}")).graph
+    found = with_negated_sums(graph)
+    assert _text(found.nodes, found.output) == expected
+
+
+def test_a_running_sum_takes_no_loop() -> None:
+    """Its first value is a state before the step, which a chunk brings along."""
+    plan = frames_plan("phased_lstm", "forward", 1)
+    operators = [n.op_type for n in to_onnx(plan, frames_facts(), random_weights(plan)).graph.node]
+    assert operators.count("Scan") == operators.count("CumSum") == 1
 
 
 def test_steps_of_one_are_not_multiplied_with() -> None:

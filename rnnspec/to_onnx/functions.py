@@ -15,7 +15,7 @@ import numpy as np
 
 from rnnspec.cells import LAYER_NORM_EPSILON
 from rnnspec.to_onnx.emitter import BOOL, FLOAT, Attribute, Emitter
-from rnnspec.to_onnx.rewrite import CENTRED_NORM, SMALL_SIGMOID
+from rnnspec.to_onnx.rewrite import CENTRED_NORM, SCALED_CENTRED_NORM, SCALED_NORM, SMALL_SIGMOID
 
 LOG_ZERO = -1e30
 """Stands for the logarithm of 0: the difference of two -inf is NaN."""
@@ -102,6 +102,16 @@ def _centred_layer_norm(emit: Emitter, arguments: Sequence[str], name: str, widt
     return normalized(emit, arguments[0], [gain], name, width)
 
 
+def _scaled_layer_norm(emit: Emitter, arguments: Sequence[str], name: str, width: int) -> str:
+    v, *parameters = arguments
+    return normalized(emit, centred(emit, v, name), parameters, name, width)
+
+
+def _scaled_centred(emit: Emitter, arguments: Sequence[str], name: str, width: int) -> str:
+    v, *parameters = arguments
+    return normalized(emit, v, parameters, name, width)
+
+
 def _comparison(kind: str) -> Lower:
     def lower(emit: Emitter, arguments: Sequence[str], name: str, width: int) -> str:
         return emit.op("Cast", [emit.op(kind, arguments, f"{name}.holds")], name, to=FLOAT)
@@ -161,6 +171,8 @@ def operation(emit: Emitter, op: str, arguments: Sequence[str], name: str, width
 _REWRITTEN: Mapping[str, Lower] = {
     "copy": _operator("Identity"),
     CENTRED_NORM: _centred_layer_norm,
+    SCALED_NORM: _scaled_layer_norm,
+    SCALED_CENTRED_NORM: _scaled_centred,
     SMALL_SIGMOID: lambda emit, arguments, name, width: precise_sigmoid(emit, arguments[0], name),
 }
 """Operations that stand in rewritten cells only."""

@@ -21,7 +21,7 @@ from rnnspec.to_onnx.functions import operation
 from rnnspec.to_onnx.lengths import Lengths
 from rnnspec.to_onnx.lowering import Lowering, PaddedSequence, Vector
 from rnnspec.to_onnx.rewrite import rewritten, with_unit_steps
-from rnnspec.to_onnx.scan_body import StepBody
+from rnnspec.to_onnx.scan_body import StepBody, is_sum
 from rnnspec.to_onnx.structural import structural
 from rnnspec.to_onnx.weights_only import WeightsOnly
 
@@ -170,6 +170,7 @@ class CellLowering:
         graph = with_unit_steps(cell.graph, absent) if absent else cell.graph
         self._plan = schedule(rewritten(graph), matrices_in_steps=True)
         self._graph = self._plan.graph
+        self._low = low
         self._emit, self._prefix, self._x, self._before = low.emit, prefix, inputs["x"], before
         self._x_width, self._final_states = node.inputs, final_states
         self._dimension = low.steps(node.source).lengths.dimension
@@ -190,6 +191,8 @@ class CellLowering:
                     self._whole(phase)
                 case Delay():
                     pass  # the next values are known, and `_state` looks them up
+                case Scan() if is_sum(self._graph, phase) and not self._low.step:
+                    self._sum(phase)
                 case Scan() | Loop():
                     self._loop(phase)
                 case Chunks():
@@ -278,6 +281,17 @@ class CellLowering:
         first = emit.unsqueeze(self._before[state], 0, f"{name}.first")
         others = emit.slice(following, 0, -1, 0, f"{name}.others")
         return emit.concat([first, others], 0, name)
+
+    def _sum(self, phase: Scan) -> None:
+        """A state to which a known value is added at each step, without a loop."""
+        emit, name = self._emit, f"{self._prefix}.{phase.state}"
+        first = emit.unsqueeze(self._before[phase.state], 0, f"{name}.first")
+        added = self._along(phase.addend, self._state_width(phase.state))
+        terms = emit.concat([first, added], 0, f"{name}.terms")
+        sums = emit.op("CumSum", [terms, emit.integer(0)], f"{name}.sums")
+        # int64's own largest number: the end of the axis, whatever it is
+        following = emit.slice(sums, 1, int(np.iinfo(np.int64).max), 0, f"{name}.after_each")
+        self._values[self._next(phase.state)] = following
 
     def _loop(self, phase: Loop | Scan) -> None:
         """Run states over time; each state and each export is then known for all steps."""

@@ -3,6 +3,7 @@ one keeps digits that onnxruntime's would lose."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from rnnspec.cells.graph import Graph, Node
@@ -13,6 +14,10 @@ CENTRED = ".centred"
 """Ends the name of a parameter from whose columns their means have been taken."""
 CENTRED_NORM = "centred_layer_norm"
 """`layer_norm` of a value whose mean is 0."""
+SCALED_NORM, SCALED_CENTRED_NORM = "scaled_layer_norm", "scaled_centred_layer_norm"
+"""`layer_norm(v) * g + b`, of v, g and, if there is one, b; and of a v whose mean is 0."""
+NEGATED = ".negated"
+"""Ends the name of a parameter whose sign has been turned."""
 SMALL_SIGMOID = "small_sigmoid"
 """`sigmoid` with all digits of a value near 0."""
 ORIGINALS = {CENTRED_NORM: "layer_norm", SMALL_SIGMOID: "sigmoid"}
@@ -25,7 +30,8 @@ _BOUNDED = _GATES | {"tanh", "softsign"}
 
 def rewritten(graph: Graph) -> Graph:
     """The graph after all changes that every cell gets."""
-    return with_small_sigmoids(with_interpolation(with_centred_products(graph)))
+    graph = with_scaled_norms(with_centred_products(with_negated_sums(graph)))
+    return with_small_sigmoids(with_interpolation(graph))
 
 
 def with_unit_steps(graph: Graph, names: frozenset[str]) -> Graph:
@@ -59,6 +65,103 @@ def with_centred_products(graph: Graph) -> Graph:
             centred = builder.add(replace(matrix, name=matrix.name + CENTRED), ())
             value = builder.add(product, (centred, moved[product.args[1]]))
             moved.append(builder.add(replace(node, op=CENTRED_NORM), (value,)))
+        else:
+            moved.append(builder.add(node, args))
+    return _moved(graph, builder, moved)
+
+
+def with_scaled_norms(graph: Graph) -> Graph:
+    """`g * layer_norm(v)` and, beside a b, `g * layer_norm(v) + b` as one operation, where g and b
+    need weights alone and are as wide as v: ONNX's operator takes both."""
+    for scales in (True, False):
+        fixed, uses = _needs_weights_alone(graph), count_uses(graph)
+        builder, moved = Builder(), list[int]()
+        for node in graph.nodes:
+            args = tuple(moved[arg] for arg in node.args)
+            found = None
+            if node.op == ("mul" if scales else "add"):
+                found = _norm_and_weights(graph, node, fixed, uses, scales)
+            if found is None:
+                moved.append(builder.add(node, args))
+                continue
+            norm, weights = found
+            op = _SCALED.get(graph.nodes[norm].op, graph.nodes[norm].op)
+            parts = (*(moved[arg] for arg in graph.nodes[norm].args), moved[weights])
+            moved.append(builder.add(replace(node, op=op), parts))
+        graph = _moved(graph, builder, moved)
+    return graph
+
+
+_SCALED = {"layer_norm": SCALED_NORM, CENTRED_NORM: SCALED_CENTRED_NORM}
+
+
+def _norm_and_weights(
+    graph: Graph, node: Node, fixed: Sequence[bool], uses: Mapping[int, int], scales: bool
+) -> tuple[int, int] | None:
+    """Of the product or sum of a norm and of weights as wide as it, these two, if nothing else
+    reads the norm. Scaled are norms, shifted those that are scaled already."""
+    kinds = _SCALED.keys() if scales else _SCALED.values()
+    for norm, weights in (node.args, node.args[::-1]):
+        one, other = graph.nodes[norm], graph.nodes[weights]
+        alike = len(one.shape) == 1 and one.shape == other.shape
+        bare = scales or len(one.args) == 2
+        if one.op in kinds and alike and bare and fixed[weights] and uses[norm] == 1:
+            return (norm, weights) if not fixed[norm] else None
+    return None
+
+
+def _needs_weights_alone(graph: Graph) -> list[bool]:
+    found: list[bool] = []
+    for node in graph.nodes:
+        given = node.op in ("input", "state")
+        found.append(not given and all(found[arg] for arg in node.args))
+    return found
+
+
+def with_negated_sums(graph: Graph) -> Graph:
+    """`-(U @ h + …)` with the signs turned in U and in what is added, and `b - a` in the place of
+    `-a + b`: an operator less at each step each."""
+    uses, depends = count_uses(graph), graph.depends_on_state()
+    builder, moved = Builder(), list[int]()
+
+    def is_turned(index: int) -> bool:
+        """Whether a value can have the other sign at no cost in a step."""
+        node = graph.nodes[index]
+        if not depends[index]:
+            return True
+        if node.op == "add":
+            return uses[index] == 1 and all(map(is_turned, node.args))
+        return node.op == "matmul" and uses[index] == uses[node.args[0]] == 1
+
+    def turned(index: int) -> int:
+        node = graph.nodes[index]
+        if node.op == "parameter" and uses[index] == 1:
+            return builder.add(replace(node, name=node.name + NEGATED), ())
+        if node.op == "add" and uses[index] == 1:
+            return builder.apply("add", *map(turned, node.args))
+        if node.op == "matmul" and uses[index] == uses[node.args[0]] == 1:
+            return builder.add(node, (turned(node.args[0]), moved[node.args[1]]))
+        return builder.apply("neg", moved[index])
+
+    for index, node in enumerate(graph.nodes):
+        args = tuple(moved[arg] for arg in node.args)
+        if node.op == "neg" and depends[index] and is_turned(node.args[0]):
+            moved.append(turned(node.args[0]))
+            continue
+        subtracted = [
+            arg
+            for arg in node.args
+            if node.op == "add"
+            and graph.nodes[arg].op == "neg"
+            and depends[arg]
+            and uses[arg] == 1
+            and not is_turned(graph.nodes[arg].args[0])
+        ]
+        if len(subtracted) == 1:
+            (minus,) = subtracted
+            other = args[1 - node.args.index(minus)]
+            value = moved[graph.nodes[minus].args[0]]
+            moved.append(builder.add(replace(node, op="sub"), (other, value)))
         else:
             moved.append(builder.add(node, args))
     return _moved(graph, builder, moved)

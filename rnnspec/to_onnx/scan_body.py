@@ -20,6 +20,12 @@ from rnnspec.to_onnx.structural import structural
 from rnnspec.to_onnx.weights_only import WeightsOnly
 
 
+def is_sum(graph: Graph, scan: Scan) -> bool:
+    """Whether `state = state + addend`."""
+    factor = graph.nodes[scan.factor]
+    return (factor.op, factor.value) == ("constant", 1.0)
+
+
 class StepBody:
     """The body of one loop.
 
@@ -65,8 +71,10 @@ class StepBody:
     def linear(self, scan: Scan) -> list[str]:
         """Emit a step of `state = factor * state + addend`; the next state, twice."""
         emit, name = self._emit, f"{self._prefix}.{scan.state}"
-        kept = [self._value(scan.factor), self._states[scan.state]]
-        terms = [emit.op("Mul", kept, f"{name}.kept"), self._value(scan.addend)]
+        kept = self._states[scan.state]
+        if not is_sum(self._graph, scan):
+            kept = emit.op("Mul", [self._value(scan.factor), kept], f"{name}.kept")
+        terms = [kept, self._value(scan.addend)]
         following = emit.op("Add", terms, f"{name}.after")
         return [following, self._leaving(following, [following])]
 

@@ -40,6 +40,7 @@ from rnnspec.to_onnx.inner import into_bodies, to_root
 from rnnspec.to_onnx.linear_memories import linear_memories
 from rnnspec.to_onnx.lowering import time_dimension
 from rnnspec.to_onnx.own_steps import clean_inputs, nodes_of
+from rnnspec.to_onnx.rewrite import NEGATED
 
 Bits = Literal["int8", "float16"]
 Array = NDArray[np.float32]
@@ -109,7 +110,7 @@ def in_few_bits(
         tensor.name: uses[tensor.name]
         for tensor in found.graph.initializer
         if _is_weight(tensor, uses[tensor.name], owners, least.stored)
-        and tensor.name.removesuffix(".transposed") not in exact
+        and tensor.name.removesuffix(".transposed").removesuffix(NEGATED) not in exact
     }
     multiplying = bits == "int8" and not portable
     multiplied = _multiplied(found, chosen, least, step) if multiplying else ()

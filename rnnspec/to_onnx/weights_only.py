@@ -19,7 +19,7 @@ from rnnspec.cells.reassociate import closure
 from rnnspec.cells.sizes import extent
 from rnnspec.reference.functions import OPERATIONS, block_diagonal, flat
 from rnnspec.to_onnx.emitter import Emitter
-from rnnspec.to_onnx.rewrite import CENTRED, ORIGINALS
+from rnnspec.to_onnx.rewrite import CENTRED, NEGATED, ORIGINALS, SCALED_CENTRED_NORM, SCALED_NORM
 from rnnspec.to_onnx.structural import Argument
 
 Array = NDArray[np.float64]
@@ -95,7 +95,10 @@ class WeightsOnly:
         return self._matrices[parameter]
 
     def parameter(self, parameter: str) -> NDArray[np.float32]:
-        """A parameter of the graph; for `CENTRED` names with the mean of each column taken off."""
+        """A parameter of the graph; for `CENTRED` names with the mean of each column taken off, for
+        `NEGATED` ones with the other sign."""
+        if NEGATED in parameter:
+            return -self.parameter(parameter.replace(NEGATED, ""))
         name = parameter.removesuffix(CENTRED)
         value = self._weights[f"{self._prefix}.{name.removesuffix(BLOCKS)}"]
         if name.endswith(BLOCKS):
@@ -172,6 +175,9 @@ def _evaluated(
         case "matmul":
             matrix, value = arguments
             return np.asarray(value @ matrix.T if value.ndim == 2 else matrix @ value)
+        case op if op in (SCALED_NORM, SCALED_CENTRED_NORM):
+            value, scale, *shift = arguments
+            return np.asarray(OPERATIONS["layer_norm"](value) * scale + sum(shift))
         case op:
             return np.asarray(OPERATIONS[ORIGINALS.get(op, op)](*arguments))
 
