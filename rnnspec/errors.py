@@ -60,6 +60,15 @@ class DataError(RnnspecError):
     """A data file that cannot be used; the message names the file and, if any, the row."""
 
 
+class OtherForm(DataError):
+    """A cell in a form that the spec may read otherwise: `what` it is, and the `way`. Where a file
+    answers, which reads as it was trained, only `what` matters."""
+
+    def __init__(self, what: str, way: str) -> None:
+        self.what, self.way = what, way
+        super().__init__(f"{what}; {way}")
+
+
 class MissingCell(DataError):
     """A cell, or a number within one, that is missing where a value is required."""
 

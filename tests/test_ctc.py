@@ -248,7 +248,7 @@ def test_rows_that_do_not_fit_are_refused_by_their_lines(
     message = str(caught.value)
     for line, there in ((2, "3 steps"), (4, "1 step"), (5, "5 steps")):
         assert f"{file}:{line}: column 'y'" in message and f"has {there};" in message
-    assert "set too_short of the decoder to skip" in message and message.count("\n") == 3
+    assert "set decoder.ctc.too_short to skip" in message and message.count("\n") == 3
 
 
 def test_rows_that_do_not_fit_are_left_out(encoded: tuple[Plan, object, Path]) -> None:

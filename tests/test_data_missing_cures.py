@@ -103,3 +103,49 @@ def test_what_is_no_missing_cell_has_no_such_way_out(tmp_path: Path) -> None:
     file = write(tmp_path / "rows.jsonl", "x", [[1.0]], None)
     said = refusal(any_spec("N:1", {"column": "x", "as": "frames"}, LABEL), file)
     assert "is null, expected a list of lists of numbers" in said and "set missing" not in said
+
+
+POSITIONS = {"position": ([1, 0, 1, 0], None), "span": ([[0, 1], [1, 1], [0, 0], [0, 1]], None)}
+
+
+@pytest.mark.parametrize("kind", POSITIONS)
+def test_positions(kind: str, tmp_path: Path) -> None:
+    given, bad = POSITIONS[kind]
+    file = tmp_path / "rows.jsonl"
+    rows = [{"text": "a b", "x": each} for each in (*given, bad)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    text, entry = {"column": "text", "as": "words"}, {"column": "x", "as": kind}
+    said = refusal(any_spec("N:1", text, entry), file)
+    assert said.endswith(
+        "where a row may have none set none of the output to true, else missing to skip"
+    )
+    for rule in ({"none": True}, {"missing": "skip"}):
+        _, data = encoded(any_spec("N:1", text, {**entry, **rule}), file)
+        assert data.rows == 5
+
+
+def test_times_that_may_not_have_ended(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    rows = [{"letter": "a", "days": 1.5, "running": each} for each in (0, 1, None)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    law = {"weibull": {"censored": "running"}}
+    said = refusal(
+        any_spec("1:1", LETTER, {"column": "days", "as": "number", "distribution": law}), file
+    )
+    assert said.endswith("; write 1 where it had not ended, 0 where it had")
+
+
+def test_differences(tmp_path: Path) -> None:
+    """Their series have no rule for what is missing, until the values are read."""
+    file = tmp_path / "rows.csv"
+    file.write_text("day,x\n" + "".join(f"{n},{'' if n == 4 else n}\n" for n in range(1, 13)))
+    entry = {"column": "x", "as": "series", "difference": [1]}
+    series = {"series": {"time": "day", "history": 3}}
+    forecast = {"column": "x", "as": "forecast", "horizon": 2}
+    said = refusal(any_spec("N:M", entry, forecast, **series), file)
+    assert said.endswith(
+        "; fill it, or remove difference of the input and set missing of the input to mean or previous"
+    )
+    del entry["difference"]
+    said = refusal(any_spec("N:M", entry, forecast, **series), file)
+    assert said.endswith("; set missing of the input to mean or previous")

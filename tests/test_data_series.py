@@ -305,7 +305,7 @@ TIMES: list[tuple[list[Any], str]] = [
         ["2024-01-01", "2024-01-02", "2024-01-02", "2024-01-03"],
         "FILE:3: column 'time' is 2024-01-02 00:00:00, which does not come after 2024-01-02 "
         "00:00:00 of the step before it (line 2); order the rows of each series by time, one row a "
-        "step",
+        "step; the column that tells series apart is data.series.id",
     ),
     (
         ["2024-01-01", "2024-01-02", "2024-01-04", "2024-01-05"],

@@ -201,8 +201,25 @@ GOOD: dict[str, Any] = {
 def test_wrong_rows_are_named(together: Model, change: Mapping[str, Any], message: str) -> None:
     (answer,) = together.answer([GOOD])
     assert len(answer["known_series"]) == HORIZON
-    with pytest.raises(DataError, match=f"row 2: {message}"):
+    with pytest.raises(DataError, match=f"row 2: {message}") as caught:
         list(together.answer([GOOD, {**GOOD, **change}]))
+    assert "as: " not in str(caught.value)  # a file reads as it was trained
+
+
+@pytest.mark.parametrize(
+    ("kind", "cell", "message"),
+    [
+        ("nested_words", [["one"]], "step 1 is a list, expected a text"),
+        ("nested_tokens", ["one"], "step 1 is the text 'one', expected a list of texts"),
+        ("nested_parts", [["one"], "one"], "step 2 is the text 'one', expected a list of texts"),
+    ],
+)
+def test_cells_of_another_nesting(kind: str, cell: Any, message: str, tmp_path: Path) -> None:
+    """Without a word about keys of the spec, as where they are trained on."""
+    model = written(tmp_path, *plan_of(spec_data("N:1", [kind], [output("class")])))
+    with pytest.raises(DataError) as caught:
+        list(model.answer([{kind: cell}]))
+    assert str(caught.value) == f"row 1: column {kind!r} {message}"
 
 
 def test_rows_that_are_all_missing(together: Model) -> None:

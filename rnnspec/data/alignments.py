@@ -17,7 +17,6 @@ from rnnspec.plan.nodes import AlignedOutput, CtcOutput, Plan, shapes
 BLOCK = 1 << 22
 """Tokens that are looked at at once."""
 _AXIS = re.compile(r"T(?:\.\w+)?(?:/([0-9]+))?(?:\*([0-9]+))?")
-CURE = "mend the row, keep more steps, or set too_short of the decoder to skip"
 
 
 def refuse_too_short(plan: Plan, data: Dataset, bad: BadRows) -> None:
@@ -26,8 +25,13 @@ def refuse_too_short(plan: Plan, data: Dataset, bad: BadRows) -> None:
         needed, there = _needed(node, data), _steps(plan, node, data)
         for row in np.flatnonzero(needed > there):
             message = _message(node.column, int(needed[row]), int(there[row]))
-            bad.add(int(data.lines[row]), f"{message}; {CURE}")
+            bad.add(int(data.lines[row]), f"{message}; {_cure(node)}")
     bad.close()
+
+
+def _cure(node: AlignedOutput) -> str:
+    key = "ctc" if isinstance(node, CtcOutput) else "transducer"
+    return f"mend the row, keep more steps, or set decoder.{key}.too_short to skip"
 
 
 def without_too_short(plan: Plan, data: Dataset, bad: BadRows) -> tuple[Dataset, list[str]]:

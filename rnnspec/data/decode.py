@@ -26,7 +26,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.errors import DataError, MissingCell
+from rnnspec.errors import DataError, MissingCell, OtherForm
 
 
 def is_missing(cell: object, textual: bool) -> bool:
@@ -200,9 +200,8 @@ def tokens(cell: object, textual: bool = False) -> list[str]:
     How many may be in a row is for the caller to check, as of `key_steps`.
     """
     if isinstance(cell, str) and not (textual and cell.lstrip().startswith("[")):
-        raise DataError(
-            f"{described(cell)}, expected a list of texts; a text is read with 'as: words'"
-        )
+        what = f"{described(cell)}, expected a list of texts"
+        raise OtherForm(what, "a text is read with 'as: words'")
     return _each(json_list(cell, textual, "a list of texts"), "token")
 
 
@@ -272,6 +271,8 @@ def nested(cell: object, textual: bool, of_lists: bool, levels: int = 1) -> list
                 _nested_deeper(step, of_lists, levels - 1)
             else:
                 _nested_tokens(step) if of_lists else _nested_text(step)
+        except OtherForm as error:
+            raise OtherForm(f"step {at + 1} {error.what}", error.way) from error
         except DataError as error:
             raise DataError(f"step {at + 1} {error}") from error
     return steps
@@ -283,20 +284,24 @@ def _lists(levels: int) -> str:
 
 def _nested_deeper(step: object, of_lists: bool, levels: int) -> None:
     if isinstance(step, str):
-        hint = "a text is one level less: take one 'of: {as: nested, …}' away"
-        raise refused(step, f"{_lists(levels + of_lists)}; {hint}")
+        what = f"{described(step)}, expected {_lists(levels + of_lists)}"
+        raise OtherForm(what, "a text is one level less: take one 'of: {as: nested, …}' away")
     check_length(len(nested(step, False, of_lists, levels)))
 
 
 def _nested_tokens(step: object) -> None:
     if isinstance(step, str):
-        raise refused(step, "a list of texts; a text is read with 'of: {as: words}'")
+        what = f"{described(step)}, expected a list of texts"
+        raise OtherForm(what, "a text is read with 'of: {as: words}'")
     _each(json_list(step, False, "a list of texts"), "token")
 
 
 def _nested_text(step: object) -> None:
     if isinstance(step, list):
-        raise refused(step, "a text; a list of texts is read with 'of: {as: tokens}'")
+        way = (
+            "a list of texts is read with 'of: {as: tokens}', or as a level more, with 'as: nested'"
+        )
+        raise OtherForm(f"{described(step)}, expected a text", way)
     text(step)
 
 

@@ -23,7 +23,9 @@ from rnnspec.spec import (
     NextOutput,
     NumberInput,
     OrdinalOutput,
+    PositionOutput,
     SeriesInput,
+    SpanOutput,
     Spec,
     TagsOutput,
     VectorInput,
@@ -251,6 +253,11 @@ def _cures(spec: Spec) -> dict[str, str]:
         if getattr(output, "missing", "") == "error":
             beside = f"{found[output.column]}, and " if output.column in found else "set "
             found[output.column] = f"{beside}missing of the output to skip"
+        if isinstance(output, PositionOutput | SpanOutput):
+            hint = "where a row may have none set none of the output to true"
+            found[output.column] = f"{hint}, else missing to skip"
+    for censored in _censored(spec).values():
+        found[censored] = "write 1 where it had not ended, 0 where it had"
     return found
 
 

@@ -178,6 +178,7 @@ class Times:
         """
         found: list[Numbers] = []
         wrong: list[tuple[int, str]] = []
+        alone = len(offsets) == 2
         for start, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
             rows = order[start:end]
             counted = self._counted(rows)
@@ -185,7 +186,7 @@ class Times:
             at = counted.first_wrong(gaps)
             if at is not None:
                 before = bad.beside(int(lines[rows[at - 1]]), int(lines[rows[at]])) if at else ""
-                wrong.append((int(lines[rows[at]]), self._explained(counted, at, before)))
+                wrong.append((int(lines[rows[at]]), self._explained(counted, at, before, alone)))
         if wrong:
             line, message = min(wrong)
             bad.fail(line, f"column {self.column!r} {message}")
@@ -236,15 +237,17 @@ class Times:
             times = passed_at(stamps.shown, self.zone)
         return times.astype("datetime64[s]").astype(np.int64)
 
-    def _explained(self, counted: _Counted, at: int, before: str) -> str:
+    def _explained(self, counted: _Counted, at: int, before: str, alone: bool) -> str:
         stamps, steps = counted.stamps, counted.steps
         shown = _shown(stamps.shown[at])
         if not counted.exists[at]:
             return f"is {shown}, which the clock of {stamps.zone} skips, being put forward"
         if at and stamps.passed[at] <= stamps.passed[at - 1]:
+            named = "; the column that tells series apart is data.series.id" if alone else ""
             return (
                 f"is {shown}, which does not come after {_shown(stamps.shown[at - 1])} of the step"
                 f" before it ({before}); order the rows of each series by time, one row a step"
+                f"{named}"
                 f"{_changed_clock(stamps, at)}"
             )
         if not at:
@@ -262,6 +265,8 @@ class Times:
             missing = f"{count} steps are" if count != 1 else "a step is"
             weekends = f"; or {_BUSINESS}" if _over_weekends(stamps, at) else ""
             weekends = weekends or _changed_clock(stamps, at)
+            if at == 1 and not weekends:
+                weekends = "; or set data.series.every to the step from one row to the next"
             return (
                 f"is {shown}, {gap} after the step before it ({before}), so that {missing} missing:"
                 " add rows, with empty fields where the inputs say what is missing, or set"

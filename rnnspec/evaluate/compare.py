@@ -111,7 +111,8 @@ def builds_of(named: Iterable[Path], builds: Path) -> list[BuildFolder]:
     weights. Raises BuildError."""
     found: dict[Path, BuildFolder] = {}
     for path in named:
-        where = path if path.exists() else builds / path
+        below = builds / path
+        where = below if below.exists() and not path.exists() else path
         chosen = [build for build in builds_in(where) if build.weights.exists()]
         if not chosen:
             raise BuildError(f"{path}: no build with weights here; rnnspec list shows all builds")

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from rnnspec.data.decode import text
-from rnnspec.errors import DataError, ModelFileError
+from rnnspec.errors import DataError, ModelFileError, OtherForm
 from rnnspec.files import digest
 from rnnspec.plan.names import SEED, TOKENIZER_FILE
 from rnnspec.run.bulk import Values, answers_in_order
@@ -176,7 +176,8 @@ class Model:
                     length = length_of(column, value, count)
                     axes[column.axis] = _Steps(column.column, count, length)
             except DataError as error:
-                raise DataError(f"column {column.column!r} {error}") from error
+                what = error.what if isinstance(error, OtherForm) else error
+                raise DataError(f"column {column.column!r} {what}") from error
             found.append(value)
         steps = next((each.steps for each in axes.values()), 0)
         lengths = {axis: each.length for axis, each in axes.items()}

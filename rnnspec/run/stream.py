@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.errors import ModelFileError
+from rnnspec.errors import DataError, ModelFileError
 from rnnspec.plan.names import SEED
 from rnnspec.run.chunks import States, StreamSession
 from rnnspec.run.model import Model
@@ -90,9 +90,11 @@ class Stream:
         whole = [self._whole(*each) for each in zip(self._rows, chunks, ends, strict=True)]
         rows = [self._model.values(chunk) for chunk in whole]
         if self._session.columns.step and any(row.steps != 1 for row in rows):
-            raise ModelFileError(
-                f"{self._model.path}: takes one step of each row at a time (it was exported with"
-                " --step)"
+            count = next(row.steps for row in rows if row.steps != 1)
+            raise DataError(
+                f"the chunk has {count} steps, and {self._model.path} takes one step of each row at"
+                " a time, as it was exported with --step; give it step by step, or export the build"
+                " without --step"
             )
         feeds = self._model.feeds(rows)
         if self._model.draws:

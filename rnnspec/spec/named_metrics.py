@@ -158,7 +158,8 @@ def meant_metric(spec: Spec, name: str, *more: str) -> str:
     listed = f"use one of {', '.join(known)}" + "; k is a number, as in 5" * any(
         each.endswith("@k") for each in known
     )
-    return did_you_mean(name.removeprefix("valid."), known) or listed
+    meant = did_you_mean(name.removeprefix("valid."), known)
+    return meant.replace("@k'", f"@{'90' if 'coverage@k' in meant else '5'}'") or listed
 
 
 def named_further(spec: Spec, more: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
