@@ -17,17 +17,19 @@ from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
 from rnnspec.data import encode, survey
 from rnnspec.errors import DataError, ExportError
 from rnnspec.plan import Plan, TextFacts, resolve, weights
+from rnnspec.plan.names import labels_of
 from rnnspec.plan.nodes import Compare, shared_weights
 from rnnspec.plan.stream import stream_of
+from rnnspec.reference import answers
 from rnnspec.reference.layers import LAYERS
 from rnnspec.run.session import Session
 from rnnspec.spec import Spec
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
-from tests.answers import tensor_of
+from tests.answers import close, of_torch, onnx_agrees, tensor_of
 from tests.data_rows import write_rows
 from tests.kernels import lstm_of
-from tests.kinds import batched, encoders_data, output, plan_of, random_rows, strong_weights
+from tests.kinds import batched, encoders_data, feeds, output, plan_of, random_rows, strong_weights
 from tests.onnx_models import initializers
 
 PAIR: dict[str, Any] = {
@@ -186,3 +188,58 @@ def test_columns_of_one_encoder_have_equal_numbers_of_steps(tmp_path: Path) -> N
 def test_several_axes_are_no_stream() -> None:
     with pytest.raises(ExportError, match=r"'plain_frames' and 'plain_frames\.2' have steps of"):
         stream_of(symmetric())
+
+
+NESTED: dict[str, dict[str, Any]] = {
+    "attended": encoders_data(
+        {
+            "a": {
+                "inputs": ["nested_words"],
+                "layers": [
+                    {"cell": "gru", "units": 4},
+                    {"attend": "b", "combine": ["concat", "product"]},
+                ],
+                "pooling": "attention",
+            },
+            "b": {"inputs": ["nested_parts"], "layers": [{"cell": "gru", "units": 4}]},
+        },
+        outputs=[output("class")],
+    ),
+    "steps beside a text": encoders_data(
+        {
+            "a": {"inputs": ["nested_tokens"], "layers": [{"attend": "b", "score": "pooling"}]},
+            "b": ["words"],
+        },
+        outputs=[output("tags", reads=["a"]), output("class")],
+        cardinality="N:N",
+    ),
+    "weights in common": encoders_data(
+        {"a": ["nested_parts"], "b": {"inputs": ["nested_parts.2"], "same_as": "a"}},
+        ("difference", "product"),
+        [output("class")],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_nested_sequences_of_several_encoders(name: str) -> None:
+    """In a batch, in torch and in the file and in one for every runtime, as row by row in the
+    reference."""
+    plan, facts = plan_of(NESTED[name])
+    rows, canonical = random_rows(plan, (3, 0, 1, 4)), strong_weights(plan)
+    expected = answers(plan, canonical, rows)
+    model = Model(plan).eval()
+    model.load_canonical(canonical)
+    for column, found in of_torch(model, batched(plan, rows)).items():
+        close(found, expected[column], column)
+    labels = {node.column: labels_of(facts, node.column) for node in plan.outputs}
+    for portable in (False, True):
+        file = to_onnx(plan, facts, canonical, ids=True, portable=portable)
+        session = Session(file.SerializeToString(), threads=1)
+        onnx_agrees(plan, session.run(feeds(plan, rows)), expected, labels)
+    if name == "weights in common":
+        pairs = [("nested_parts", "nested_parts.2"), ("nested_parts.2", "nested_parts")]
+        swapped = [{new: row[old] for new, old in pairs} for row in rows]
+        found = answers(plan, canonical, swapped)["class"]
+        for one, other in zip(found, expected["class"], strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-9)
