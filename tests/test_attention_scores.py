@@ -33,13 +33,14 @@ def test_scores_and_gradients_are_those_of_tanh(
     size: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     factored: list[bool] = []
-    may_be = memory._may_be_factored
+    factors = memory._factors
 
-    def noted(query: Tensor, keys: Tensor) -> bool:
-        factored.append(may_be(query, keys))
-        return factored[-1]
+    def noted(query: Tensor, keys: Tensor) -> tuple[Tensor, Tensor] | None:
+        found = factors(query, keys)
+        factored.append(found is not None)
+        return found
 
-    monkeypatch.setattr(memory, "_may_be_factored", noted)
+    monkeypatch.setattr(memory, "_factors", noted)
     monkeypatch.setattr(memory, "PIECE", 200)  # several pieces, the last one shorter
     given = drawn(size)
     scores, gradients = taught(given)

@@ -17,6 +17,7 @@ from rnnspec.to_torch.attention import Attended, Attention
 from rnnspec.to_torch.convolution import Conv
 from rnnspec.to_torch.copying import CopyMix
 from rnnspec.to_torch.decoder_stages import Reads, read_directly, stages
+from rnnspec.to_torch.gathered import Gathered, gathering
 from rnnspec.to_torch.layers import Dropout, Embed, Masks, Scores
 from rnnspec.to_torch.pointers import Pointed, Pointer
 from rnnspec.to_torch.recurrent import RecurrentLayer
@@ -140,8 +141,10 @@ class Body:
         step, and after `following(u, logits of step u)` at step u + 1."""
         states, previous, masks = self.first_states(reads), first, dict[str, Masks]()
         logits: list[Tensor] = []
+        shared = Gathered()
         for step in range(steps):
-            found = self.step(reads, previous, states, step, masks)
+            with gathering(shared):
+                found = self.step(reads, previous, states, step, masks)
             states = found.states
             logits.append(found.logits)
             if step + 1 < steps:
@@ -215,11 +218,13 @@ class Body:
         weights: dict[str, list[Tensor]] = {}
         log_weights: dict[str, list[Tensor]] = {}
         states = run.states
+        shared = Gathered()
         for step in range(longest):
             values: dict[str, Value] = dict(run.reads.vectors)
             values |= {name: PaddedSequence(each[step], one) for name, each in steps_of.items()}
             now = _Pass(run.reads, one, values, {}, states, run.masks)
-            self._nodes(self.loop, now)
+            with gathering(shared):
+                self._nodes(self.loop, now)
             states = now.states
             for name, each in found.items():
                 each.append(sequence(now.values[name]).values)

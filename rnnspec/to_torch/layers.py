@@ -14,6 +14,7 @@ from rnnspec.plan.facts import PAD_ID
 from rnnspec.plan.nodes.comparison import LEAST_SQUARE
 from rnnspec.plan.nodes.ordinal import FAR
 from rnnspec.to_torch.functions import FUNCTIONS
+from rnnspec.to_torch.gathered import linear
 from rnnspec.to_torch.sequences import LookedUp, PaddedSequence, Value
 from rnnspec.to_torch.weighted import Weighted
 
@@ -229,7 +230,7 @@ class Dense(Weighted):
 
     def forward(self, source: Value) -> Value:
         activation = self.node.activation
-        return on_each(lambda v: activated(activation, F.linear(v, self.W, self.b)), source)
+        return on_each(lambda v: activated(activation, linear(v, self.W, self.b)), source)
 
 
 def activated(activation: nodes.Activation, values: Tensor) -> Tensor:
@@ -283,7 +284,7 @@ class Scores(Weighted):
 
     def forward(self, source: PaddedSequence, tied: Tensor | None = None) -> PaddedSequence:
         weight = self.W if tied is None else tied
-        return PaddedSequence(F.linear(source.values, weight, self.b), source.lengths)
+        return PaddedSequence(linear(source.values, weight, self.b), source.lengths)
 
 
 def on_each(function: Callable[[Tensor], Tensor], source: Value) -> Value:

@@ -16,13 +16,16 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from rnnspec.cells import Cell, Match
+from rnnspec.to_torch.gathered import Gathered, gathered
 from rnnspec.to_torch.generic import States
 from rnnspec.to_torch.gru_gradient import gru_steps, is_faster
+from rnnspec.to_torch.gru_step import gru_step
 from rnnspec.to_torch.packed_layout import Layout, picked, put_back
 from rnnspec.to_torch.sequences import Lengths, LookedUp, reversed_by_length
 from rnnspec.to_torch.weighted import Packed
 
 Trained = Callable[[Tensor, Tensor, Sequence[Tensor], LookedUp | None], tuple[Tensor, Tensor]]
+OneStep = Callable[[Gathered, Tensor, Tensor, Sequence[Tensor]], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,8 @@ class Native:
     the output first. `weights`: the tensors that `kernel` takes.
 
     `held`: a large number times this is added to each gate to make a step keep all states but the
-    first. `trained` replaces the kernel if `is_faster`.
+    first. `trained` replaces the kernel if `is_faster`,
+    `one_step` where a loop gathers gradients.
     """
 
     slots: Mapping[str, tuple[str, ...]]
@@ -40,6 +44,7 @@ class Native:
     kernel: Callable[..., tuple[Tensor, ...]]
     held: tuple[float, ...] = ()
     trained: Trained | None = None
+    one_step: OneStep | None = None
 
 
 def _one_bias(packed: Packed) -> list[Tensor]:
@@ -79,6 +84,7 @@ NATIVE: dict[str, Native] = {
         _two_biases,
         torch.gru,
         trained=gru_steps,
+        one_step=gru_step,
     ),
 }
 """Built-in cell to torch's kernel for it."""
@@ -180,7 +186,7 @@ class NativeKernel(nn.Module):
         hold: bool,
         looked_up: LookedUp | None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        weights = self.native.weights(self.packed)
+        weights = self._weights()
         if lengths is not None and reverse:
             steps = reversed_by_length(steps, lengths)
             looked_up = looked_up and looked_up.at(lengths.reversal)
@@ -202,7 +208,7 @@ class NativeKernel(nn.Module):
         looked_up: LookedUp | None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Runs only the steps of `layout`."""
-        weights, order = self.native.weights(self.packed), layout.order
+        weights, order = self._weights(), layout.order
         read = layout.reversed if reverse else layout
         data = picked(steps, read)
         now = tuple(state.index_select(0, order) for state in before)
@@ -243,6 +249,12 @@ class NativeKernel(nn.Module):
         ended.append(now)
         return torch.cat(outputs), tuple(map(torch.cat, zip(*reversed(ended), strict=True)))
 
+    def _weights(self) -> list[Tensor]:
+        loop = gathered(next(self.parameters()))  # whose steps all have the same weights
+        if loop is None:
+            return self.native.weights(self.packed)
+        return [*loop.once(self, lambda: self.native.weights(self.packed))]
+
     def _held(self, steps: Tensor, past: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Steps and their weight with one more element, 1 past the ends of rows and 0 elsewhere,
         which makes a step keep the states. The gates saturate, so their gradient is 0 as well."""
@@ -267,6 +279,10 @@ class NativeKernel(nn.Module):
         if sizes is None and self.native.trained is not None and is_faster(steps):
             out, last = self.native.trained(steps, before[0], weights, looked_up)
             return out, (last,)
+        loop = gathered(steps) if sizes is None and len(steps) == 1 else None
+        if loop is not None and self.native.one_step is not None:
+            state = self.native.one_step(loop, steps[0], before[0], weights)
+            return state[None], (state,)
         each = [state[None] for state in before]
         first: Any = each if len(each) > 1 else each[0]
         further = (True, 1, 0.0, self.training, False)  # biases, one layer, no dropout, one way

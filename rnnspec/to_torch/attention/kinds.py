@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from rnnspec.plan import nodes
 from rnnspec.to_torch.attention.memory import Attended, Memory, States, additive_scores, memory_of
+from rnnspec.to_torch.gathered import linear
 from rnnspec.to_torch.scan import scan
 from rnnspec.to_torch.sequences import PaddedSequence
 from rnnspec.to_torch.weighted import Weighted
@@ -68,7 +69,7 @@ class MultiHead(Kind):
     def forward(self, query: Tensor, memory: Memory, states: States) -> Attended:
         rows, queries, _ = query.shape
         scale = 1 / sqrt(self.node.units / self.node.heads)
-        projected = self._heads(F.linear(query, self.W_q) * scale)
+        projected = self._heads(linear(query, self.W_q) * scale)
         keys, values = (self._heads(part) for part in memory.keys.chunk(2, dim=-1))
         scores = projected @ keys.transpose(2, 3)
         flat = scores.flatten(1, 2)
@@ -76,7 +77,7 @@ class MultiHead(Kind):
         found = (weights @ values).transpose(1, 2).reshape(rows, queries, -1)
         if logs is not None:
             logs = logs.view_as(scores).logsumexp(1) - log(self.node.heads)
-        return Attended(F.linear(found, self.W_o), weights.mean(1), states, logs)
+        return Attended(linear(found, self.W_o), weights.mean(1), states, logs)
 
     def _heads(self, vectors: Tensor) -> Tensor:
         """`[B, N, units]` to `[B, heads, N, units / heads]`."""
@@ -113,7 +114,7 @@ class Additive(Hidden):
         return memory_of(source, F.linear(source.values, self.W_m, self.b))
 
     def forward(self, query: Tensor, memory: Memory, states: States) -> Attended:
-        return self.attended(F.linear(query, self.W_q), memory, states)
+        return self.attended(linear(query, self.W_q), memory, states)
 
 
 class Concat(Hidden):
@@ -142,7 +143,7 @@ class Location(Additive):
         before = states["weights"]
         filtered = F.conv1d(before[:, None], self.F[:, None], padding=self.F.shape[1] // 2)
         location = F.linear(filtered.transpose(1, 2), self.U).unflatten(0, query.shape[:2])
-        scores = additive_scores(F.linear(query, self.W_q), memory.keys, self.v, location)
+        scores = additive_scores(linear(query, self.W_q), memory.keys, self.v, location)
         found = memory.attended(scores, {})
         found.states["weights"] = found.weights.flatten(0, 1)
         return found
@@ -165,7 +166,7 @@ class Monotonic(Additive):
         return {"weights": before}
 
     def forward(self, query: Tensor, memory: Memory, states: States) -> Attended:
-        energies = additive_scores(F.linear(query, self.W_q), memory.keys, self.v) + self.r
+        energies = additive_scores(linear(query, self.W_q), memory.keys, self.v) + self.r
         if memory.logged:
             return _by_logarithms(energies, memory, states["logs"])
         chosen = torch.sigmoid(energies).masked_fill(~memory.mask[:, None], 0.0).flatten(0, 1)

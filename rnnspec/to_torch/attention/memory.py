@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rnnspec.to_torch.gathered import bmm, gathered
 from rnnspec.to_torch.sequences import PaddedSequence
 
 States = dict[str, Tensor]
@@ -56,7 +57,7 @@ class Memory:
 
     def context(self, weights: Tensor) -> Tensor:
         """The weighted means `[B, N, width]`."""
-        return torch.bmm(weights.to(self.values.dtype), self.values)
+        return bmm(weights.to(self.values.dtype), self.values)
 
     def attended(self, scores: Tensor, states: States) -> Attended:
         """By softmax of the scores `[B, N, T]`, with `states` after the step."""
@@ -98,19 +99,31 @@ def additive_scores(query: Tensor, keys: Tensor, v: Tensor, extra: Tensor | None
     if extra is not None:
         return torch.tanh(query[:, :, None] + keys[:, None] + extra) @ v
     keys, v = keys.to(query.dtype), v.to(query.dtype)
-    scores = _FactoredScores if _may_be_factored(query, keys) else _AdditiveScores
-    found: Tensor = scores.apply(query, keys, v)  # type: ignore[no-untyped-call]
+    factors = _factors(query, keys)
+    if factors is None:
+        found: Tensor = _AdditiveScores.apply(query, keys, v)  # type: ignore[no-untyped-call]
+    else:
+        found = _FactoredScores.apply(query, keys, v, *factors)  # type: ignore[no-untyped-call]
     return found
 
 
-def _may_be_factored(query: Tensor, keys: Tensor) -> bool:
-    """Whether `_FactoredScores` gives the digits of its type. Answers keep `torch.tanh`, which a
-    file is compared with."""
+def _factors(query: Tensor, keys: Tensor) -> tuple[Tensor, Tensor] | None:
+    """The exponentials of `_FactoredScores`; None where it would lack digits of its type. Answers
+    keep `torch.tanh`, which a file is compared with."""
     if query.device.type != "cpu" or query.dtype != torch.float32 or not query.requires_grad:
-        return False
+        return None
     if not query.numel() or not keys.numel():
-        return False
-    return all(bool(each.detach().abs().amax() <= MOST_FACTORED) for each in (query, keys))
+        return None
+    loop = gathered(keys)  # whose steps all have the same keys
+    of_keys = loop.once(keys, lambda: _exponentials(keys)) if loop else _exponentials(keys)
+    of_query = None if of_keys is None else _exponentials(query)
+    return None if of_keys is None or of_query is None else (of_query, of_keys)
+
+
+def _exponentials(values: Tensor) -> Tensor | None:
+    """e^(2 v), if no value is too large for it."""
+    values = values.detach()
+    return values.mul(2).exp_() if bool(values.abs().amax() <= MOST_FACTORED) else None
 
 
 class _FactoredScores(torch.autograd.Function):
@@ -120,19 +133,23 @@ class _FactoredScores(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: torch.autograd.function.FunctionCtx, query: Tensor, keys: Tensor, v: Tensor
+        ctx: torch.autograd.function.FunctionCtx,
+        query: Tensor,
+        keys: Tensor,
+        v: Tensor,
+        of_query: Tensor,
+        of_keys: Tensor,
     ) -> Tensor:
-        query, keys = query.mul(2).exp_(), keys.mul(2).exp_()
-        ctx.save_for_backward(query, keys, v)
+        ctx.save_for_backward(of_query, of_keys, v)
         scores = query.new_empty((*query.shape[:2], keys.shape[1]))
-        for rows, shares in _shares(query, keys):
+        for rows, shares in _shares(of_query, of_keys):
             torch.matmul(shares, v, out=scores[rows])
         return scores.mul_(-2).add_(v.sum())
 
     @staticmethod
     def backward(
         ctx: torch.autograd.function.FunctionCtx, gradient: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, None, None]:
         query, keys, v = ctx.saved_tensors  # type: ignore[attr-defined]
         grad_query, grad_keys = torch.empty_like(query), keys.new_empty(keys.shape)
         grad_v = torch.zeros_like(v)
@@ -144,14 +161,15 @@ class _FactoredScores(torch.autograd.Function):
             torch.sum(inner, 1, out=grad_keys[rows])
         factor = 4 * v
         grad_v = grad_v.mul_(-2).add_(gradient.sum())
-        return grad_query.mul_(factor), grad_keys.mul_(factor), grad_v
+        return grad_query.mul_(factor), grad_keys.mul_(factor), grad_v, None, None
 
 
 def _shares(query: Tensor, keys: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """1 / (1 + query · key) of exponentials, a piece of the rows at a time."""
+    one = query.new_ones(())
     for rows, into in _pieces(query, keys):
-        torch.mul(query[rows, :, None], keys[rows, None], out=into)
-        yield rows, into.add_(1).reciprocal_()
+        torch.addcmul(one, query[rows, :, None], keys[rows, None], out=into)
+        yield rows, into.reciprocal_()
 
 
 class _AdditiveScores(torch.autograd.Function):
