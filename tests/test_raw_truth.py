@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
+import rnnspec
 from rnnspec.data import Batch, Dataset, Reading, encode, survey
 from rnnspec.errors import DataError
 from rnnspec.evaluate.metrics import TextMetrics
@@ -288,6 +289,29 @@ def test_metrics_of_texts_are_those_of_sacrebleu_and_jiwer(
         assert found["bleu"] == pytest.approx(expected)
     elif kind != "chars":
         assert "bleu" not in found
+
+
+@pytest.mark.parametrize("kind", ["words", "positions"])
+def test_drawn_answers_are_measured_as_a_file_gives_them(kind: str, tmp_path: Path) -> None:
+    """Rows of the same input have draws of their own, those of their numbers in the file."""
+    true: list[Any] = ["a b c a"] * 8 if kind == "words" else [[1, 2, 0]] * 8
+    rows = [{"x": [[1.0], [2.0], [0.5]], "y": each} for each in true]
+    layer = {"layers": [{"cell": "gru", "units": 6}]}
+    decoder = {**layer, "strategy": {"sample": {"temperature": 2.0}}, "max_steps": 5}
+    more = {"encoder": layer, "decoder": decoder}
+    spec = spec_of("N:M", {"column": "x", "as": "frames"}, {"column": "y", "as": kind}, more)
+    del spec["data"]["train"], spec["data"]["valid"]
+    (tmp_path / "spec.yaml").write_text(json.dumps(spec))
+    loaded = rnnspec.load(tmp_path / "spec.yaml")
+    made = loaded.build(tmp_path / "builds", data={"train": rows}, train=False)
+    answers = [each["y"] for each in made.predict(rows)]
+    assert len({str(each) for each in answers}) > 2
+    found = made.evaluate(rows).metrics
+    if kind == "words":
+        assert found["error_rate"] == pytest.approx(jiwer.wer(true, answers))
+    else:
+        hits = sum(got[n] == true[0][n] for got in answers for n in range(min(3, len(got))))
+        assert hits and found["place_accuracy"] == pytest.approx(hits / (3 * len(answers)))
 
 
 def targets_of(batch: Batch) -> torch.Tensor:

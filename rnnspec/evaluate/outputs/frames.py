@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -42,8 +41,7 @@ def _add_frames(
     forward, column = measured.forward, node.column
     targets, seeds = forward.targets[column], None
     if node.paths and not measured.greedy:
-        numbers = np.arange(len(targets)) if measured.rows is None else measured.rows
-        seeds = torch.from_numpy(numbers)
+        seeds = measured.seeds
     found = model.frames(column, forward.inputs, seeds, drawn=seeds is not None)
     lengths = model.true_lengths(node, forward.inputs, targets)
     sums.add(found.values, found.lengths, targets, lengths, found.scores)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -45,6 +46,12 @@ class MeasuredBatch:
     greedy: bool = False
     own: dict[str, Tensor] = field(default_factory=dict)
     times: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def seeds(self) -> Tensor:
+        """The seeds `[B]` of answers that are drawn: the numbers of the rows, as for a file."""
+        rows = len(next(iter(self.batch.targets.values())))
+        return torch.from_numpy(np.arange(rows) if self.rows is None else self.rows)
 
     def tensor(self, column: str) -> Tensor:
         """The answers of an output that are one tensor."""

@@ -178,9 +178,7 @@ def _answered(
     forward, own = measured.forward, measured.own
     if node.paths and not measured.greedy:
         if not own:
-            rows = len(measured.batch.targets[node.column])
-            numbers = np.arange(rows) if measured.rows is None else measured.rows
-            own.update(model.paths(forward.inputs, torch.from_numpy(numbers)))
+            own.update(model.paths(forward.inputs, measured.seeds))
         return quantiles_over(own[node.column], node.quantiles)
     logits = forward.logits[node.column]
     if node.source in model.bodies:

@@ -25,7 +25,8 @@ def _add_pointers(
     node: PointerOutput, sums: PointerMetrics, model: Model, measured: MeasuredBatch
 ) -> Texts:
     search = as_greedy(node.search) if measured.greedy else None
-    found = model.answers(measured.forward.inputs, search=search)[node.column]
+    inputs, seeds = measured.forward.inputs, measured.seeds
+    found = model.answers(inputs, seeds, search=search)[node.column]
     assert isinstance(found, Texts)
     broken = found.scores[:, 0].isnan().tolist()
     sums.add(best(found), measured.forward.targets[node.column], broken)

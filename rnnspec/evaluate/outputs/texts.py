@@ -86,7 +86,7 @@ def _add_texts(node: TextOutput, sums: TextMetrics, model: Model, measured: Meas
     forward, targets = measured.forward, measured.forward.targets[node.column]
     sums.add_logits(forward.logits[node.column], targets)
     search = as_greedy(node.search) if measured.greedy else None
-    texts = model.answers(forward.inputs, search=search)[node.column]
+    texts = model.answers(forward.inputs, measured.seeds, search=search)[node.column]
     assert isinstance(texts, Texts)
     return _added(sums, texts, targets)
 
