@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rnnspec.plan.diagram import Box, Diagram, diagram, text
+from rnnspec.plan.diagram.boxes import legend
 from rnnspec.plan.diagram.measure import shortened, wrapped
 from rnnspec.plan.diagram.of_plan import WORDS
 from rnnspec.plan.diagram.text import NARROWEST
@@ -33,6 +34,20 @@ def test_the_plain_picture_is_the_golden_one(golden: Callable[[Path, str], None]
 
 def test_no_golden_is_left_over() -> None:
     assert {p.stem for p in GOLDENS.glob("*.txt")} == {*PICTURES, "skips-ascii"}
+
+
+def test_every_axis_is_in_the_legend() -> None:
+    """Axes as `rnnspec.plan.nodes.Shape` has them."""
+    for shapes in (
+        [("B", "T.left", 8), ("B", "T/4", 8), ("B", "U", 3)],
+        [("B", "T"), ("W", "C", 4)],
+        [("B", "T", "E.1", "E.2", "E"), ("W", "C", "E.1", "E"), ("WW", "C"), ("B", 2)],
+    ):
+        boxes = tuple(Box(f"box{at}", "box", shape=shape) for at, shape in enumerate(shapes))
+        told = [line.split()[0] for line in legend(Diagram("", "", boxes))]
+        axes = {str(axis) for shape in shapes for axis in shape if isinstance(axis, str)}
+        assert set(told) == {"T" if axis[0] == "T" else axis for axis in axes}
+        assert len(set(told)) == len(told)
 
 
 def test_every_node_type_has_words() -> None:

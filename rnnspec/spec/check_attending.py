@@ -72,7 +72,9 @@ def attended_layers_exist(spec: Spec) -> Iterator[Finding]:
         others = [name for name in spec.encoders if name != place.view.name]
         if layer.encoder == place.view.name:
             message = f"{layer.encoder!r} is the encoder of this layer itself"
-            yield Finding(path, message, f"name {' or '.join(others)}")
+            ends = [name for name in others if _ends(known, place, name)]
+            hint = f"name {' or '.join(ends)}" if ends else "remove this layer"
+            yield Finding(path, message, hint)
         elif layer.encoder not in spec.encoders:
             hint = did_you_mean(layer.encoder, others) or f"name {' or '.join(others)}"
             yield Finding(path, f"there is no encoder {layer.encoder!r}", hint)
@@ -91,6 +93,16 @@ def _named(layers: tuple[Layer, ...]) -> Iterator[str]:
 
 
 # ---------------------------------------------------------------- cycles
+
+
+def _ends(known: Mapping[str, View], place: _Place, name: str) -> bool:
+    """Whether no layer waits for itself where a layer attends to the encoder `name`."""
+    layers = {each: view.spec.encoder.layers for each, view in known.items()}
+    own, at = layers[place.view.name], place.index
+    other = place.layer.model_copy(update={"attend": name})
+    layers[place.view.name] = (*own[:at], other, *own[at + 1 :])
+    return name in known and _way_back(layers, (place.view.name, at)) is None
+
 
 Step = tuple[str, int]
 """A layer by its encoder and its place."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +53,8 @@ def no_effect(path: Loc, why: str, hint: str = "remove it") -> Finding:
 def explain(details: Sequence[ErrorDetails], document: Document) -> list[Problem]:
     """One problem per mistake: a misspelt key is not also reported as a missing one."""
     unknown = [detail["loc"] for detail in details if detail["type"] == "extra_forbidden"]
-    corrected = {loc: corrected_key(loc) for loc in unknown}
+    missing = missing_keys(details)
+    corrected = {loc: corrected_key(loc, missing) for loc in unknown}
     found = {(*loc[:-1], key) for loc, key in corrected.items() if key}
     problems = [_unknown_key(loc, corrected[loc], document) for loc in unknown]
     problems += [
@@ -80,14 +81,22 @@ def path_of(loc: Loc, kind: str = "") -> Loc:
     return tuple(p for p in loc if not (isinstance(p, str) and p.startswith(HIDDEN)))
 
 
-def corrected_key(loc: Loc) -> str | None:
-    """The key that an unknown one at `loc` probably stands for, or None."""
+def missing_keys(details: Iterable[ErrorDetails]) -> frozenset[Loc]:
+    """The places of keys that are missing."""
+    return frozenset(detail["loc"] for detail in details if detail["type"] == "missing")
+
+
+def corrected_key(loc: Loc, missing: Collection[Loc] = ()) -> str | None:
+    """The key that an unknown one at `loc` probably stands for, or None. One of those that are
+    `missing` beside it is likelier than others."""
     model = model_at(loc[:-1])
     known = keys_of(model) if model else {}
     word = str(loc[-1])
     for synonym in SYNONYMS.get(word.lower(), ()):
         if synonym in known:
             return synonym
+    if wanted := nearest(word, [str(other[-1]) for other in missing if other[:-1] == loc[:-1]]):
+        return wanted
     of_others = siblings_with(loc[:-1], word)
     if of_others and of_others[2]:
         return None  # a key of others, and no misspelt one of these

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from rnnspec.source.problems import Problem
 from rnnspec.source.yaml12 import Document
 from rnnspec.spec.base import Loc
-from rnnspec.spec.explain import corrected_key, explain, mistakes, path_of
+from rnnspec.spec.explain import corrected_key, explain, missing_keys, mistakes, path_of
 from rnnspec.spec.spec import Spec
 
 if TYPE_CHECKING:
@@ -38,9 +38,10 @@ def with_corrected_keys(
     problems: list[Problem] = []
     for _ in range(_ROUNDS):
         renamed: set[Loc] = set()
+        missing = missing_keys(details)
         for detail in details:
             unknown = detail["type"] == "extra_forbidden"
-            key = corrected_key(detail["loc"]) if unknown else None
+            key = corrected_key(detail["loc"], missing) if unknown else None
             path = path_of(detail["loc"], detail["type"])
             if key and document.has(path) and not document.has((*path[:-1], key)):
                 document = document.renamed(path, key)
@@ -119,12 +120,13 @@ def without_mistakes(data: dict[str, Any]) -> Rest | None:
         except ValidationError as error:
             details = mistakes(error)
         gone: set[Loc] = set()
+        missing = missing_keys(details)
         for detail in reversed(details):  # so that a list's later items keep their numbers
             loc = path_of(detail["loc"], detail["type"])
             if detail["type"] != "extra_forbidden":
                 # The wrong name of an entry may stand for any name that others use.
                 removed.add(loc[:-1] if detail["loc"][-1:] == ("[key]",) else loc)
-            elif key := corrected_key(detail["loc"]):
+            elif key := corrected_key(detail["loc"], missing):
                 removed.add((*loc[:-1], key))
             if not any(loc[:depth] in gone for depth in range(1, len(loc) + 1)):
                 gone.add(_take_out(data, numbers, loc))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -77,14 +78,22 @@ def listed(names: Sequence[str]) -> str:
 
 
 def legend(diagram: Diagram) -> tuple[str, ...]:
-    """The meaning of each sign that occurs in the boxes."""
-    axes = (
-        "B rows",
-        "T steps of a row",
-        "U steps of the answer",
-        "W tokens of all rows, C their characters",
-    )
-    lines = [axis for axis in axes if any(axis[0] in box.shape for box in diagram.boxes)]
+    """The meaning of each sign that occurs in the boxes (`rnnspec.plan.nodes.Shape`)."""
+    axes = {axis for box in diagram.boxes for axis in box.shape if isinstance(axis, str)}
+    levels = sorted(axis for axis in axes if axis.startswith("E."))
+    nested = "E" in axes  # what is in the steps of all rows is then no token's characters
+    said = {
+        "B": "B rows",
+        "T": "T steps of a row",
+        "U": "U steps of the answer",
+        **{axis: f"{axis} sequences in a step or in one of these" for axis in levels},
+        "E": "E items in a sequence that is nested in a step",
+        "W": f"W {'steps' if nested else 'tokens'} of all rows",
+        "WW": "WW sequences in those",
+        "C": "C items in each" if nested else "C their characters",
+    }
+    there = axes | {re.split(r"[./*]", axis)[0] for axis in axes if axis[0] == "T"}
+    lines = [text for axis, text in said.items() if axis in there]
     if any(box.training for box in diagram.boxes):
         lines.append("dashed: while training only")
     return tuple(lines)
