@@ -210,6 +210,12 @@ def test_a_share_splits_each_series_in_time(tmp_path: Path) -> None:
     assert whole(valid).inputs["value"][0][0, :, 0].tolist() == [12, 13, 14]
 
 
+def test_a_share_is_that_of_its_digits() -> None:
+    """As floats 100 * 0.29 and 360 * 0.35 are a little less than 29 and 126."""
+    reading = SeriesReading(3, 1, 1)
+    assert [training_end(100, reading, 0.29), training_end(360, reading, 0.35)] == [71, 234]
+
+
 def test_scales_of_series(tmp_path: Path) -> None:
     values = [1.0, 2.0, 3.0, 4.0, 100.0, None, 5.0]
     file = file_of(tmp_path, values, flat=[0.0] * 6 + [1.0])

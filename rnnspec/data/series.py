@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -175,7 +176,8 @@ def training_end(steps: int, reading: SeriesReading, share: float) -> int:
     """
     if not share:
         return steps
-    end = steps - max(reading.horizon, int(steps * share))
+    share_of_steps = int(steps * Fraction(str(share)))  # of floats 100 * 0.29 is below 29
+    end = steps - max(reading.horizon, share_of_steps)
     return end if end > reading.horizon else steps
 
 
