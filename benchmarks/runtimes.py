@@ -236,7 +236,8 @@ the runtime loads the file, and answers rows of unequal lengths in one batch, an
 alone, as {newest} does. A stream file is called chunk by chunk, its states carried by the caller.
 Reasons stand below the table, by number. OpenVINO and tract have no operators on texts, and
 OpenVINO reads past the end of the shorter rows of a batch in its own LSTM, GRU and RNN: files for
-them are those of `--portable`.
+them are those of `--portable`. Each computes on one thread, OpenVINO in float32
+(`EXECUTION_MODE_HINT: ACCURACY`): else in bfloat16 or 8 bits, where the processor can.
 
 Made by `python benchmarks/runtimes.py --environments DIR --markdown docs/runtimes.md` with rnnspec
 {rnnspec}. {versions}.

@@ -95,9 +95,9 @@ def in_few_bits(
     one is unchanged. `step`: it answers one step of each row, and is the body of a loop itself.
 
     Only what the plan has weights for is changed: the constants of sound, texts and searches stay.
-    In `portable` files nothing is multiplied in 8 bits: the operator is onnxruntime's own; and what
-    the body of a Scan reads is widened in it, since OpenVINO's Scan reads no value that a node
-    around it computed.
+    In `portable` files nothing is multiplied in 8 bits: the operator is onnxruntime's own.
+    What the body of a Scan reads is widened in it: OpenVINO's Scan reads no value that a node
+    around it computed, and onnxruntime, which folds in bodies too, hands it over at each step.
     Biases, what has fewer numbers than `least.stored`, and matrices of states that remember
     linearly (`rnnspec.to_onnx.linear_memories`) stay in float32.
     """
@@ -115,7 +115,7 @@ def in_few_bits(
     multiplying = bits == "int8" and not portable
     multiplied = _multiplied(found, chosen, least, step) if multiplying else ()
     stored = tuple(name for name in chosen if name not in multiplied)
-    inside = _of_scans(found.graph) if portable else frozenset[str]()
+    inside = _of_scans(found.graph)
     _store(found.graph, {name: _rows_of(chosen[name]) for name in stored}, bits, inside)
     if multiplied:
         for axis, lengths in lengths_names(plan, ids).items():
