@@ -134,7 +134,7 @@ class Objective:
             if isinstance(node, AlignedOutput) and not self.model.training:
                 fits = losses.reads_as(logits[column], targets[column]).cpu().numpy()
                 true = np.where(fits[:, None], batch.targets[column], UNKNOWN_CLASS)
-                found[column] = count_of(node, true, batch.weights)
+                found[column] = count_of(node, true, batch.weights_of(column))
         return found
 
     def _loss(
