@@ -18,11 +18,11 @@ from rnnspec.bench.clock import LEAST, in_turns
 from rnnspec.bench.measure import Measured
 from rnnspec.bench.threads import advised, by_threads
 from rnnspec.bench.training import Training
-from rnnspec.bench.work import Extents, multiply_adds
+from rnnspec.bench.work import Extents, inside, multiply_adds
 from rnnspec.cli.bench import lines
 from rnnspec.data import encode, survey
 from rnnspec.objective.objective import Objective
-from rnnspec.plan import resolve
+from rnnspec.plan import nodes, resolve
 from rnnspec.source.text import Source
 from rnnspec.spec.load import load_source
 from rnnspec.store.events import Silent
@@ -115,6 +115,20 @@ def test_multiply_adds_are_those_that_torch_counts(tmp_path: Path, name: str, te
     loops = (of for part, of in counts.items() if ".kernels." in part)
     seen = counter.get_total_flops() - sum(sum(of.values()) for of in loops)
     assert seen == 2 * sum(found.values())
+
+
+def test_what_is_inside_steps_is_counted() -> None:
+    """Two documents, of two sentences and of one, with three, one and two words."""
+    sentences = nodes.NestedInput("doc", "doc", "words", 9, False)
+    words = np.array([[[2, 3, 4], [5, 0, 0]], [[6, 7, 0], [0, 0, 0]]])
+    assert inside(sentences, words, np.array([2, 1])) == {"W": 3, "WC": 3}
+    sections = replace(sentences, levels=2)
+    words = np.array([[[[2, 3], [4, 0]]], [[[5, 0], [-1, -1]]]])
+    found = inside(sections, words, np.array([1, 1]))
+    assert found == {"W": 2, "WC": 2, "WW": 3, "WWC": 2}
+    letters = nodes.CharactersInput("x", "text", "input.text", 9)
+    lengths = np.array([[4, 1], [2, 0]])
+    assert inside(letters, np.zeros((2, 2, 4)), lengths) == {"W": 3, "WC": 4}
 
 
 def test_every_call_has_its_turns() -> None:
@@ -213,10 +227,10 @@ def test_what_is_said_of_threads() -> None:
     answering = (Answering("float32", 10**6, (1e-3, 4e-3)),)
     said = "\n".join(lines(Measured(training, answering, None, 2, 1.98)))
     assert "training, 1 thread: 9 batches" in said
-    assert "2 threads      2.00 times as fast: set train.threads=2" in said
+    assert "2 threads      2 times as fast: set train.threads=2" in said
     assert "Other programs" not in said
     slower = replace(training, by_threads={1: 0.02, 2: 0.04}, threads_advised=None)
     said = "\n".join(lines(Measured(slower, answering, 64, 2, 1.1)))
     assert said.startswith("Other programs are at work: of 2 processors this one got 1.1.")
-    assert "2 threads      0.50 times as fast\n" in said
+    assert "2 threads      0.5 times as fast\n" in said
     assert "answering 64 steps" in said

@@ -15,7 +15,7 @@ import torch
 
 from rnnspec.bench.clock import peak
 from rnnspec.bench.threads import advised, by_threads, numbers_of_threads
-from rnnspec.bench.work import Extents, multiply_adds
+from rnnspec.bench.work import Extents, inside, multiply_adds
 from rnnspec.data import Batch, Dataset
 from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan import Plan
@@ -236,6 +236,9 @@ def extents_of(plan: Plan, batch: MicroBatch) -> Extents:
     firsts = first_sequences(plan)
     own = {axis: _steps(batch.batch, first.key) for axis, first in firsts.items()}
     steps = next(iter(own.values()), 1)
+    for node in plan.inputs:
+        for axis, size in inside(node, *batch.batch.inputs[node.key]).items():
+            own[axis] = max(size, own.get(axis, 0))
     texts = [values.shape[1] for values in batch.batch.targets.values() if values.ndim > 1]
     return Extents(batch.rows, steps, max(texts, default=1), own)
 

@@ -10,6 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rnnspec.plan import Plan, nodes
 from rnnspec.plan.nodes import Node, Shape
@@ -19,7 +23,7 @@ from rnnspec.plan.nodes.node import FromData
 @dataclass(frozen=True, slots=True)
 class Extents:
     """Padded sizes of a batch: rows, steps read and tokens or steps answered; `own` are the steps
-    of each axis where there are several."""
+    of each axis where there are several, and what is inside steps (`inside`)."""
 
     rows: int
     steps: int
@@ -67,7 +71,7 @@ def _attended(node: nodes.Attend, shapes: Mapping[str, Shape], extents: Extents)
 def _places(node: Node, shapes: Mapping[str, Shape], extents: Extents) -> int:
     """How many values a node makes in a batch."""
     axes = shapes[node.name][:-1]
-    return prod(_extent(axis, extents) for axis in axes)
+    return prod(_extent(f"{axes[0]}C" if axis == "C" else axis, extents) for axis in axes)
 
 
 def _extent(axis: str | int, extents: Extents) -> int:
@@ -76,7 +80,29 @@ def _extent(axis: str | int, extents: Extents) -> int:
     name, _, by = axis.partition("/")
     name, _, times = name.partition("*")
     known = {"B": extents.rows, "T": extents.steps, "U": extents.answered, **extents.own}
-    count = known.get(name)
-    if count is None:  # tokens of all rows, and their characters
-        count = extents.rows * extents.steps if name == "W" else 8
+    count = known.get(name, 1)
     return -(-count // int(by or 1)) * int(times or 1)
+
+
+def inside(node: Node, values: NDArray[Any], lengths: NDArray[np.int64]) -> dict[str, int]:
+    """The sizes of what the steps of an input hold: characters of words, or sequences.
+
+    W steps of all rows are not padded, and WC is the longest of what they hold; where that is
+    sequences again, WW and WWC are theirs, and so on.
+    """
+    match node:
+        case nodes.CharactersInput():
+            return {"W": int((lengths > 0).sum()), "WC": values.shape[2]}
+        case nodes.NestedInput():
+            found = {}
+            for level in range(1, node.levels + 1):
+                first = values.reshape(*values.shape[: level + 1], -1)[..., 0]
+                there = first > level - 1 - node.levels
+                steps = np.arange(values.shape[1]) < lengths[:, None]
+                counted = (
+                    steps if level == 1 else there & steps.reshape(*steps.shape, *[1] * (level - 1))
+                )
+                found["W" * level] = max(1, int(counted.sum()))
+                found["W" * level + "C"] = max(1, values.shape[level + 1])
+            return found
+    return {}

@@ -87,8 +87,10 @@ def _of_training(each: Training) -> Iterator[str]:
     parts = (("forward", each.forward), ("backward", each.backward), ("optimizer", each.optimizer))
     shares = ", ".join(f"{name} {part / each.step:.0%}" for name, part in parts)
     yield f"  a batch takes  {1e3 * each.step:.2f} ms: {shares}"
-    work = f"{each.work / 1e9:.1f} G multiply-adds a second"
-    yield f"  of the machine {work}, {each.work / each.peak:.0%} of {each.peak / 1e9:.0f} G"
+    percent = 100 * each.work / each.peak
+    share = f"{percent:.0f}%" if percent >= 10 else f"{percent:.2g}%"
+    work = f"{_many(each.work)} multiply-adds a second"
+    yield f"  of the machine {work}, {share} of {_many(each.peak)}"
     layers = ", ".join(f"{name} {share:.0%}" for name, share in each.layers.items())
     yield f"  forward        {layers}"
     yield from _of_threads(each)
@@ -98,7 +100,7 @@ def _of_threads(each: Training) -> Iterator[str]:
     """What other numbers of threads give, and what to set where one of them gains."""
     for count, seconds in each.by_threads.items():
         if count != each.threads:
-            times = f"{each.by_threads[each.threads] / seconds:.2f} times as fast"
+            times = f"{each.by_threads[each.threads] / seconds:.2g} times as fast"
             advice = f": set train.threads={count}" if count == each.threads_advised else ""
             yield f"  {_counted(count, 'thread'):<14} {times}{advice}"
 
@@ -111,12 +113,18 @@ def _of_answering(each: Answering, first: Answering) -> str:
     if each.why_not:
         return f"  {each.form}: {each.why_not}"
     one, many = each.seconds
-    size = f"{each.size / 1e6:.2f} MB"
+    size = f"{each.size / 1e6:.2f} MB" if each.size >= 1e5 else f"{each.size / 1e3:.1f} kB"
     rate = f"{32 / many:,.0f}"
     line = f"  {each.form:<26}{size:>10}{_time(one):>12}{_time(many):>12}{rate:>16}"
     if each is first or "step" in each.form:
         return line
     return f"{line}  {first.seconds[0] / one:.2f} and {first.seconds[1] / many:.2f} times as fast"
+
+
+def _many(count: float) -> str:
+    """`3.2 G`, `52 G`, `41 M`."""
+    unit, name = (1e9, "G") if count >= 1e9 else (1e6, "M")
+    return f"{count / unit:.{0 if count >= 10 * unit else 1}f} {name}"
 
 
 def _time(seconds: float) -> str:
