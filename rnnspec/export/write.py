@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from rnnspec.errors import ExportError
 from rnnspec.export.cuts import Cutting
 from rnnspec.export.elsewhere import check_batch, check_rows, in_reference
 from rnnspec.export.parity import Parity, prove
-from rnnspec.export.probes import probes
+from rnnspec.export.probes import Probe, probes
 from rnnspec.export.quantize import Quantized, alike, check_loss, measured, most_lost, smaller
 from rnnspec.export.sidecar import SIDECAR, Described
 from rnnspec.export.variant import variant
@@ -107,15 +107,7 @@ def export_onnx(
     spec, plan = variant(trained, strategy, generate)
     facts, ids = trained.facts, ids or portable
     check_batch(batch)
-    if portable and any(getattr(node, "kind", "") == "subwords" for node in plan.outputs):
-        raise ExportError(
-            "--portable answers no texts, and subwords are written as one; leave out --portable, or"
-            " --generate"
-        )
-    if attention:
-        _check_attention(plan)
-    if alignment:
-        _check_alignment(plan)
+    _check_asked(plan, portable, attention, alignment)
     chunks = stream_of(plan, ids, joined=joined, step=step) if stream else None
     if chunks is not None and (attention or alignment):
         raise ExportError(
@@ -135,26 +127,15 @@ def export_onnx(
         portable=portable,
     )
     small = None if bits is None else smaller(file, plan, ids, bits, portable, step)
-    model = Model(plan).eval()
-    model.load_canonical(trained.weights)
     columns = None if chunks is None else stream_columns(chunks)
-    least = 1 if step else 0
-    with computing_with(allowed_threads()):
-        answering = _answering(_opened(file), plan, facts, ids, columns)
-        parity = prove(answering, model, facts, probes(plan, facts, ids, least=least), ids)
-        if portable:
-            evaluated = _answering(Evaluated(file), plan, facts, ids, columns)
-            asked = probes(plan, facts, ids, least=least, seeds=1)
-            parity = replace(parity, reference=in_reference(evaluated, model, facts, asked))
+    asked = _Asked(plan, facts, ids, columns, least=1 if step else 0)
+    parity = _proven(asked, file, trained, portable)
     metadata = {PARITY: parity.as_json(), **metadata_of(spec, plan, facts, ids)}
     if columns is not None:
         metadata[STREAM] = columns.as_json()
     if small is not None:
         assert bits is not None
-        both = [
-            _answering(_opened(each), plan, facts, ids, columns) for each in (file, small.model)
-        ]
-        counts = alike(both[0], both[1], probes(plan, facts, ids, least=least))
+        counts = alike(asked.answering(file), asked.answering(small.model), asked.probes())
         of_rows = plan if generate is None else trained.plan
         quantized = measured(file, small, trained, of_rows, bits, counts, generic, portable)
         if most is not None:
@@ -164,21 +145,70 @@ def export_onnx(
         metadata[QUANTIZED], file = quantized.as_json(), small.model
     if batch is not None:
         free, file = file, with_batch(file, batch)
-        both = [_answering(_opened(each), plan, facts, ids, columns) for each in (free, file)]
-        check_rows(both[0], both[1], batch, probes(plan, facts, ids, least=least, seeds=1))
-    beside = tokenizer_of(plan, facts)
-    metadata[RUNTIME] = json.dumps(runtime(file))
-    add_metadata(file, metadata)
+        check_rows(asked.answering(free), asked.answering(file), batch, asked.few_probes())
+    add_metadata(file, {**metadata, RUNTIME: json.dumps(runtime(file))})
+    _put(asked, file, target, describe=describe or ids or columns is not None)
+    return parity
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a file answers, and how it is asked: `columns` of a stream; of each row at least `least`
+    steps."""
+
+    plan: Plan
+    facts: Facts
+    ids: bool
+    columns: StreamColumns | None
+    least: int
+
+    def answering(self, file: ModelProto) -> Answering:
+        """What answers whole rows by the file in onnxruntime."""
+        return self.by_rows(Session(file.SerializeToString()))
+
+    def by_rows(self, session: Answering) -> Answering:
+        """What answers whole rows: the session, or where it is of a stream, to which rows come in
+        chunks."""
+        if self.columns is None:
+            return session
+        draw = np.random.default_rng(CUTS_SEED)
+        stream = StreamSession(session, self.columns)
+        return Cutting(stream, self.plan, self.facts, self.ids, draw)
+
+    def probes(self) -> Iterator[Probe]:
+        return probes(self.plan, self.facts, self.ids, least=self.least)
+
+    def few_probes(self) -> Iterator[Probe]:
+        """Each shape of batch once."""
+        return probes(self.plan, self.facts, self.ids, least=self.least, seeds=1)
+
+
+def _proven(asked: _Asked, file: ModelProto, trained: Trained, portable: bool) -> Parity:
+    """The figures of the proof, of portable files in the evaluator of ONNX too. Raises ExportError
+    where the file answers otherwise than the module."""
+    model = Model(asked.plan).eval()
+    model.load_canonical(trained.weights)
+    with computing_with(allowed_threads()):
+        parity = prove(asked.answering(file), model, asked.facts, asked.probes(), asked.ids)
+        if portable:
+            evaluated = asked.by_rows(Evaluated(file))
+            again = in_reference(evaluated, model, asked.facts, asked.few_probes())
+            parity = replace(parity, reference=again)
+    return parity
+
+
+def _put(asked: _Asked, file: ModelProto, target: Path, describe: bool) -> None:
+    """Writes the file, and what stands beside it, of which the file is the last."""
+    beside = tokenizer_of(asked.plan, asked.facts)
     content = sealed(file.SerializeToString())
     _check_loads(content)
     if beside is not None:
         write_bytes(target.parent / TOKENIZER_FILE, beside.encode())
-    if describe or ids or columns is not None:
+    if describe:
         graph = {**runtime(file), "graph": graph_of(file)}
-        description = Described(plan, facts, ids, graph, columns)
+        description = Described(asked.plan, asked.facts, asked.ids, graph, asked.columns)
         write_bytes(target.with_suffix(SIDECAR), description.as_bytes())
     write_bytes(target, content)
-    return parity
 
 
 def needs(path: Path) -> str:
@@ -205,20 +235,6 @@ def metadata_of(spec: Spec, plan: Plan, facts: Facts, ids: bool) -> dict[str, st
     return found
 
 
-def _opened(file: ModelProto) -> Session:
-    return Session(file.SerializeToString())
-
-
-def _answering(
-    session: Answering, plan: Plan, facts: Facts, ids: bool, columns: StreamColumns | None
-) -> Answering:
-    """What answers whole rows: the file, or a stream file to which rows come in chunks."""
-    if columns is None:
-        return session
-    stream = StreamSession(session, columns)
-    return Cutting(stream, plan, facts, ids, np.random.default_rng(CUTS_SEED))
-
-
 def _reads_by_rules(plan: Plan) -> bool:
     """Whether tables of Unicode say what the tokens of a text are."""
     return any(isinstance(node, TokensInput) and node.rule != PLAIN for node in plan.inputs)
@@ -240,6 +256,19 @@ def tokenizer_of(plan: Plan, facts: Facts) -> str | None:
             f" only one {TOKENIZER_FILE} can stand beside a model; read one of them as words"
         )
     return found[0][1] if found else None
+
+
+def _check_asked(plan: Plan, portable: bool, attention: bool, alignment: bool) -> None:
+    """Raises ExportError for an answer that the plan does not have."""
+    if portable and any(getattr(node, "kind", "") == "subwords" for node in plan.outputs):
+        raise ExportError(
+            "--portable answers no texts, and subwords are written as one; leave out --portable, or"
+            " --generate"
+        )
+    if attention:
+        _check_attention(plan)
+    if alignment:
+        _check_alignment(plan)
 
 
 def _check_attention(plan: Plan) -> None:

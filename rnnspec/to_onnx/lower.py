@@ -1,4 +1,48 @@
-"""Plan and weights to an ONNX model."""
+"""Plan and weights to an ONNX model.
+
+Inputs, with `batch` and `time` free, by the names of `rnnspec.plan.names`:
+
+- a text as words, characters or bytes: string `<column>` [batch]; a list of tokens: string
+  `<column>` [batch, time]. With `ids`, int64 `<column>.ids` [batch, time], and of spelled
+  tokens `<column>.characters` [batch, time, chars] and its `.lengths` [batch, time], of tokens
+  that may be copied `<column>.copies` [batch, time] (see `CopiesInput`).
+- nested texts: string `<column>` [batch, time], of tokens [batch, time, inner], padded with "";
+  with `ids` int64 `<column>.ids` [batch, time, inner], 0 past the end of each step.
+- a category: string `<column>` [batch], with `ids` int64 `<column>.ids` [batch].
+- keys: string `<column>` [batch, time, keys], padded with ""; with `ids` float `<column>`
+  [batch, time, labels] of 0 and 1.
+- frames: float `<column>` [batch, time, width]; a series: float `<column>` [batch, time], and
+  `<column>.future` [batch, horizon]; a vector: float `<column>` [batch, width] or [batch].
+  NaN is a missing number. Columns that the plan calls `double` are double in place of float,
+  as are the numbers that answer them.
+- labels of the steps of series: string `<column>` [batch, time], and `<column>.future` [batch,
+  horizon] of those ahead; with `ids` int64 `<column>.ids` and `<column>.future.ids`.
+- the times of steps, for the calendar: int64 `<column>` [batch, time], seconds since 1970, and
+  `<column>.future` [batch, horizon].
+- sound: float `<column>` [batch, samples], and int64 `<column>.lengths` [batch] in samples.
+- int64 `<first sequence>.lengths` [batch], from 0 to `time`, of all sequences alike, unless the
+  first one is a text that the model takes apart itself; of several encoders for the first
+  sequence of each, from 0 to `time_<encoder>`. What stands past a length changes nothing.
+- int64 `seed` [batch] where answers are drawn.
+
+A batch of no rows is an error of the run.
+
+Outputs: a class is `<column>` [batch] or, of each step, [batch, time], its label, with `ids`
+its number, and `<column>.probabilities` [..., classes]; of labels that are answered together
+also their log-probability `<column>.scores` [batch]; labels are `<column>` [..., labels], ""
+where one is off, with `ids` 1 and 0, and `.probabilities`; numbers are `<column>` [batch],
+[batch, width] or [batch, time, width]; a forecast is `<column>.forecast` [batch, horizon] and
+what its distribution has besides; frames that a decoder writes are `<column>` [batch, steps,
+width] with int64 `.lengths` [batch], and of an input that is answered again `.errors` [batch,
+steps] and `.scores` [batch]. A text is `<column>` [batch], of tokens [batch, steps], with
+`ids` int64 `<column>.ids` [batch, steps] (those that were copied by step of the source: see
+`TextOutput`) and `.lengths` [batch], and its log-probability is `.scores` [batch]; several
+answers to a row are a dimension after the batch's. With `attention`, `.attention` [batch,
+steps, time] are the weights behind the best answer, and of texts by CTC or a transducer
+`.alignment` [batch, steps, 2] the first and the last step of each of its tokens, -1 past the
+end. Past the length of a row stand "" and 0, in place of the number of a class -1. With `ids`
+no text comes in, is computed or goes out.
+"""
 
 from __future__ import annotations
 
@@ -131,50 +175,8 @@ def to_onnx(
     narrow: bool = False,
     portable: bool = False,
 ) -> ModelProto:
-    """The model that computes `plan` with `weights`, by their canonical names.
-
-    Inputs, with `batch` and `time` free, by the names of `rnnspec.plan.names`:
-
-    - a text as words, characters or bytes: string `<column>` [batch]; a list of tokens: string
-      `<column>` [batch, time]. With `ids`, int64 `<column>.ids` [batch, time], and of spelled
-      tokens `<column>.characters` [batch, time, chars] and its `.lengths` [batch, time], of tokens
-      that may be copied `<column>.copies` [batch, time] (see `CopiesInput`).
-    - nested texts: string `<column>` [batch, time], of tokens [batch, time, inner], padded with "";
-      with `ids` int64 `<column>.ids` [batch, time, inner], 0 past the end of each step.
-    - a category: string `<column>` [batch], with `ids` int64 `<column>.ids` [batch].
-    - keys: string `<column>` [batch, time, keys], padded with ""; with `ids` float `<column>`
-      [batch, time, labels] of 0 and 1.
-    - frames: float `<column>` [batch, time, width]; a series: float `<column>` [batch, time], and
-      `<column>.future` [batch, horizon]; a vector: float `<column>` [batch, width] or [batch].
-      NaN is a missing number. Columns that the plan calls `double` are double in place of float,
-      as are the numbers that answer them.
-    - labels of the steps of series: string `<column>` [batch, time], and `<column>.future` [batch,
-      horizon] of those ahead; with `ids` int64 `<column>.ids` and `<column>.future.ids`.
-    - the times of steps, for the calendar: int64 `<column>` [batch, time], seconds since 1970, and
-      `<column>.future` [batch, horizon].
-    - sound: float `<column>` [batch, samples], and int64 `<column>.lengths` [batch] in samples.
-    - int64 `<first sequence>.lengths` [batch], from 0 to `time`, of all sequences alike, unless the
-      first one is a text that the model takes apart itself; of several encoders for the first
-      sequence of each, from 0 to `time_<encoder>`. What stands past a length changes nothing.
-    - int64 `seed` [batch] where answers are drawn.
-
-    A batch of no rows is an error of the run.
-
-    Outputs: a class is `<column>` [batch] or, of each step, [batch, time], its label, with `ids`
-    its number, and `<column>.probabilities` [..., classes]; of labels that are answered together
-    also their log-probability `<column>.scores` [batch]; labels are `<column>` [..., labels], ""
-    where one is off, with `ids` 1 and 0, and `.probabilities`; numbers are `<column>` [batch],
-    [batch, width] or [batch, time, width]; a forecast is `<column>.forecast` [batch, horizon] and
-    what its distribution has besides; frames that a decoder writes are `<column>` [batch, steps,
-    width] with int64 `.lengths` [batch], and of an input that is answered again `.errors` [batch,
-    steps] and `.scores` [batch]. A text is `<column>` [batch], of tokens [batch, steps], with
-    `ids` int64 `<column>.ids` [batch, steps] (those that were copied by step of the source: see
-    `TextOutput`) and `.lengths` [batch], and its log-probability is `.scores` [batch]; several
-    answers to a row are a dimension after the batch's. With `attention`, `.attention` [batch,
-    steps, time] are the weights behind the best answer, and of texts by CTC or a transducer
-    `.alignment` [batch, steps, 2] the first and the last step of each of its tokens, -1 past the
-    end. Past the length of a row stand "" and 0, in place of the number of a class -1. With `ids`
-    no text comes in, is computed or goes out.
+    """The model that computes `plan` with `weights`, by their canonical names; its inputs and
+    outputs stand above.
 
     With `portable` the graph has `ids`, and only what every runtime answers right: operators of the
     standard, and masks in the place of lengths that recurrent operators are told.
@@ -218,16 +220,7 @@ def to_onnx(
     )
     if chunks is not None:
         chunks.enter()
-    scope = Scope(low, emit, low.values.__getitem__)
-    for node in plan.nodes:
-        before = {} if chunks is None else streamed.in_step(low, node)
-        later = {name: low.values[name] for name in before}
-        low.values.update(before)
-        if type(node) in POINTWISE:
-            low.values[node.name] = POINTWISE[type(node)](scope, node)
-        else:
-            low.values[node.name] = entry_of(_lowerings(low, node), node, "a graph")(low, node)
-        low.values.update(later)
+    _lower_nodes(low)
     if chunks is not None:
         streamed.keep_begun(low)
         _answered_steps(low, chunks.stream)
@@ -239,6 +232,20 @@ def to_onnx(
         merge_equal(model.graph)
     into_bodies(model.graph)
     return _at_opset(model, opset)
+
+
+def _lower_nodes(low: Lowering) -> None:
+    """Emits all nodes in their order; of a stream each reads its sources at the same step."""
+    scope = Scope(low, low.emit, low.values.__getitem__)
+    for node in low.plan.nodes:
+        before = {} if low.chunks is None else streamed.in_step(low, node)
+        later = {name: low.values[name] for name in before}
+        low.values.update(before)
+        if type(node) in POINTWISE:
+            low.values[node.name] = POINTWISE[type(node)](scope, node)
+        else:
+            low.values[node.name] = entry_of(_lowerings(low, node), node, "a graph")(low, node)
+        low.values.update(later)
 
 
 def _at_opset(model: ModelProto, opset: int | None) -> ModelProto:

@@ -24,7 +24,7 @@ from rnnspec.plan.facts_file import read_facts
 from rnnspec.plan.names import names_of
 from rnnspec.plan.nodes import BatchNorm
 from rnnspec.plan.precision import lost_numbers
-from rnnspec.spec import Train
+from rnnspec.spec import Spec, Train
 from rnnspec.spec.load import LoadedSpec
 from rnnspec.spec.metrics import default_metric, monitored_metrics
 from rnnspec.store.events import Heard, Listener, Several
@@ -153,25 +153,11 @@ def _prepared(
     """Facts, plan and rows: of the build that is resumed, or new ones."""
     spec = loaded.spec
     sources, tell = find_sources(spec.data, loaded.path.parent), listener.reading
-
     for files in filter(None, (sources.train, sources.valid)):
         for text in notes_of(files, Reading.of(spec).how):
             listener.note(text)
-
     start = start_build(loaded) if _starts(found) else None
-
-    def measured() -> Facts:
-        if found:
-            return read_facts(found.path)
-        facts = survey(spec, sources.train, tell, listener.note, loaded.path.parent)
-        if start is None:
-            return facts
-        facts, said = grown(facts, start.facts)
-        for text in said:
-            listener.note(text)
-        return facts
-
-    facts = processes.from_first(measured)
+    facts = processes.from_first(lambda: _facts(loaded, sources, found, start, listener))
     plan = resolve(spec, facts)
     frozen = frozen_nodes(plan, loaded)
     processes.from_first(lambda: _check_moments(plan, loaded.path, processes.count))
@@ -182,8 +168,52 @@ def _prepared(
     train = _aligned(loaded, plan, train, valid, sources, listener)
     window = spec.train.window
     processes.from_first(lambda: check_answered(plan, train, sources.train, window))
+    _tell_of_rows(spec, plan, facts, train, valid, sources, listener)
+    names = monitored_metrics(spec.train, default_metric(spec))
+    processes.from_first(lambda: check_bleu(names, plan, valid))
+    threads = _threads(spec.train, plan, found, listener, processes)
+    job = _Job(loaded, sources, facts, plan, train, valid, threads, start, frozen)
+    if any(keys != job.keys for keys in processes.all(job.keys)):
+        raise BuildError(
+            f"{sources.train}: the processes of this training read different data; let all of"
+            " them see the same files"
+        )
+    return job
+
+
+def _facts(
+    loaded: LoadedSpec,
+    sources: Sources,
+    found: BuildFolder | None,
+    start: Trained | None,
+    listener: Listener,
+) -> Facts:
+    """Facts of the build that is resumed, or of the training rows; with those of the build to start
+    from, whose vocabularies grow."""
+    if found:
+        return read_facts(found.path)
+    home = loaded.path.parent
+    facts = survey(loaded.spec, sources.train, listener.reading, listener.note, home)
+    if start is None:
+        return facts
+    facts, said = grown(facts, start.facts)
+    for text in said:
+        listener.note(text)
+    return facts
+
+
+def _tell_of_rows(
+    spec: Spec,
+    plan: Plan,
+    facts: Facts,
+    train: Dataset,
+    valid: Dataset | None,
+    sources: Sources,
+    listener: Listener,
+) -> None:
+    """Warnings and notes of the rows that are trained on and measured."""
     if valid is not None and sources.measured is not None:
-        for text in unmeasured(plan, valid, sources.measured, window):
+        for text in unmeasured(plan, valid, sources.measured, spec.train.window):
             listener.warning(text)
     if valid is not None and valid.filled and sources.valid is not None:
         filled = f"{valid.filled:,} steps of series have no row, and are filled"
@@ -196,10 +226,15 @@ def _prepared(
     for text in scheme_notes(plan, facts, train, sources.train, spec.data.format_name):
         listener.note(text)
     _warn_of_new_labels(facts, valid, sources, listener)
-    names = monitored_metrics(spec.train, default_metric(spec))
-    processes.from_first(lambda: check_bleu(names, plan, valid))
-    wanted = spec.train.threads or (1 if processes.count > 1 else None)
-    threads = threads_for(plan, spec.train.batch, wanted)
+
+
+def _threads(
+    settings: Train, plan: Plan, found: BuildFolder | None, listener: Listener, processes: Processes
+) -> int:
+    """Threads to train with: those of the spec, those of the build that is resumed, or as many as
+    pay off."""
+    wanted = settings.threads or (1 if processes.count > 1 else None)
+    threads = threads_for(plan, settings.batch, wanted)
     if found is not None:
         before = found.read_state()
         if before.get("processes") == processes.count:
@@ -207,13 +242,7 @@ def _prepared(
         warn_of_versions(before, listener)
         if wanted is None:
             warn_of_threads(threads, listener)
-    job = _Job(loaded, sources, facts, plan, train, valid, threads, start, frozen)
-    if any(keys != job.keys for keys in processes.all(job.keys)):
-        raise BuildError(
-            f"{sources.train}: the processes of this training read different data; let all of"
-            " them see the same files"
-        )
-    return job
+    return threads
 
 
 def _check_moments(plan: Plan, spec: Path, count: int) -> None:
