@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from rnnspec.api.given import as_set, given
 from rnnspec.errors import DataError, SpecError
@@ -307,24 +306,9 @@ class Build:
         >>> values.shape, lengths.tolist(), batch.targets["kind"].tolist()
         ((4, 3), [2, 3, 3, 3], [0, 0, 1, 1])
         """
-        from rnnspec.api.building import training_rows
-        from rnnspec.api.data import rows_of
-        from rnnspec.api.module import Batches
-        from rnnspec.data import Reading, encode
+        from rnnspec.api.rows import encoded
 
-        if batch < 1:
-            raise DataError(f"a batch of {batch} rows cannot be encoded; use 1 or more")
-        trained, held = self._read, ExitStack()
-        settings = trained.spec.train
-        if rows is None:
-            data = training_rows(trained)
-        else:
-            folder = Path(held.enter_context(TemporaryDirectory(prefix="rnnspec-")))
-            with rows_of(trained.spec, rows, folder) as file:
-                part: Literal["all"] = "all"
-                reading = Reading.of(trained.spec, "auto")
-                data = encode(trained.plan, trained.facts, file, reading, folder, part)
-        return Batches(data, batch, shuffle, seed, settings.window, held)
+        return encoded(self._read, rows, batch, shuffle, seed)
 
     def predict(
         self,
@@ -390,28 +374,14 @@ class Build:
         >>> build.evaluate(rows).metrics["accuracy"]
         1.0
         """
-        from rnnspec.api.data import rows_of
         from rnnspec.api.names import python_names
-        from rnnspec.evaluate.score import evaluate_build
+        from rnnspec.api.rows import measured
         from rnnspec.run.tables import forecasts_path
 
-        trained = self._current()
-        measured = partial(
-            evaluate_build,
-            trained,
-            metrics=metrics,
-            windows=None if windows is None else str(windows),
-            forecasts=None if output is None else forecasts_path(Path(output)),
-            by=by,
-        )
+        every = None if windows is None else str(windows)
+        file = None if output is None else forecasts_path(Path(output))
         with python_names():
-            if rows is None:
-                return measured()
-            with (
-                TemporaryDirectory(prefix="rnnspec-") as folder,
-                rows_of(trained.spec, rows, Path(folder), [by] if by else []) as file,
-            ):
-                return measured(file)
+            return measured(self._current(), rows, metrics, every, file, by)
 
     def export(
         self,
