@@ -13,12 +13,19 @@ from torch import Tensor, nn
 
 from rnnspec.errors import BuildError
 from rnnspec.plan import Facts, Plan, nodes, weights
-from rnnspec.plan.names import first_sequences, steps_in
-from rnnspec.plan.nodes.quantiles import SEED_STRIDE
 from rnnspec.to_torch import alignment, outputs, transducer
 from rnnspec.to_torch.activity import activity, penalized
 from rnnspec.to_torch.chain import ChainOutput, Paths
 from rnnspec.to_torch.convolution import Conv
+from rnnspec.to_torch.decoded import (
+    input_of,
+    last_values,
+    lengths_of,
+    moments_of,
+    seeds_of,
+    steps_of,
+    text_of,
+)
 from rnnspec.to_torch.decoder import Body
 from rnnspec.to_torch.frame_paths import Asked, drawn_frames, of_paths
 from rnnspec.to_torch.frames import (
@@ -37,7 +44,6 @@ from rnnspec.to_torch.positions import PositionOutput, Positions
 from rnnspec.to_torch.recurrent import RecurrentLayer
 from rnnspec.to_torch.sample_paths import Drawn, drawn_paths, quantiles_over
 from rnnspec.to_torch.search import Texts
-from rnnspec.to_torch.search import search as searched
 from rnnspec.to_torch.sequences import PaddedSequence, sequence, vector
 from rnnspec.to_torch.teacher_forcing import Ahead, raw_forecast, text_logits
 from rnnspec.to_torch.values import (
@@ -46,7 +52,6 @@ from rnnspec.to_torch.values import (
     ends_read,
     inputs_before,
     last_known,
-    last_value,
     of_characters,
     rows_of,
     values_of,
@@ -154,7 +159,8 @@ class Model(nn.Module):
             if isinstance(out, nodes.SearchedOutput):
                 assert search is None or isinstance(search, nodes.Search)
                 chosen = out if search is None else replace(out, search=search)
-                found[out.column] = self._text(chosen, values, inputs, seeds)
+                body, steps = self.bodies[out.source], steps_of(self.plan, inputs)
+                found[out.column] = text_of(body, chosen, values, rows_of(inputs), steps, seeds)
                 continue
             if isinstance(out, nodes.FramesOutput):
                 found[out.column] = self._frames(out, values, inputs, seeds)
@@ -166,13 +172,14 @@ class Model(nn.Module):
                 continue
             if isinstance(out, nodes.TransducerOutput):
                 assert search is None or isinstance(search, nodes.TransducerSearch)
-                chosen_search = search or out.search
-                found[out.column] = self._written(out, chosen_search, values, inputs, aligned)
+                found[out.column] = self._transduced(
+                    out, search or out.search, values, inputs, aligned
+                )
                 continue
             logits, module = self._logits(out, values, inputs, {}, 1.0), self.output(out.column)
             if isinstance(module, outputs.ForecastOutput):
                 base = vector(values[module.node.base]) if module.node.base else None
-                found[out.column] = module.answer(logits, self._moments(out, values), base)
+                found[out.column] = module.answer(logits, moments_of(out, values), base)
             elif isinstance(module, ChainOutput):
                 lengths = sequence(values[out.source]).lengths.of_rows
                 found[out.column] = module.answer(logits, lengths)
@@ -345,12 +352,12 @@ class Model(nn.Module):
         """The raw numbers `[H, B, W]` of all forecasts of a decoder."""
         body = self.bodies[decoder]
         ahead = [
-            Ahead(self._forecast(out), self._moments(out, values), targets.get(out.column))
+            Ahead(self._forecast(out), moments_of(out, values), targets.get(out.column))
             for out in self.plan.outputs
             if isinstance(out, nodes.ForecastOutput) and out.source == decoder
         ]
         reads = body.reads(values, rows_of(inputs))
-        return raw_forecast(body, reads, ahead, self._last(body, values), teacher_forcing)
+        return raw_forecast(body, reads, ahead, last_values(body, values), teacher_forcing)
 
     @torch.no_grad()
     def paths(
@@ -376,63 +383,31 @@ class Model(nn.Module):
         found: dict[str, Tensor] = {}
         for decoder, body in self.bodies.items():
             ahead = {
-                out.column: Drawn(self._forecast(out), self._moments(out, values), seed, shift)
-                for out, seed in zip(self.plan.outputs, self._seeds(inputs, seeds), strict=True)
+                out.column: Drawn(self._forecast(out), moments_of(out, values), seed, shift)
+                for out, seed in zip(
+                    self.plan.outputs, seeds_of(self.plan, inputs, seeds, self._device), strict=True
+                )
                 if isinstance(out, nodes.ForecastOutput) and out.paths and out.source == decoder
             }
             if ahead:
                 reads, of = body.reads(values, rows_of(inputs)), list(ahead.values())
                 told = None if given is None else [given[column] for column in ahead]
-                drawn = drawn_paths(body, reads, of, self._last(body, values), told)
+                drawn = drawn_paths(body, reads, of, last_values(body, values), told)
                 found |= dict(zip(ahead, drawn, strict=True))
         return found
 
-    def _seeds(self, inputs: Inputs, seeds: Tensor | None) -> Iterator[Tensor]:
-        """The seeds `[B]` of each output."""
-        if seeds is None:
-            seeds = torch.zeros(rows_of(inputs), dtype=torch.int64)
-        seeds = seeds.to(next(self.parameters()).device)
-        yield from (seeds + (at + 1) * SEED_STRIDE for at in range(len(self.plan.outputs)))
+    @property
+    def _device(self) -> torch.device:
+        return next(self.parameters()).device
 
     def _forecast(self, out: nodes.ForecastOutput) -> outputs.ForecastOutput:
         module = self._module(out)
         assert isinstance(module, outputs.ForecastOutput)
         return module
 
-    def _last(self, body: Body, values: Values) -> Tensor:
-        """The last value of each series that a forecast begins after, `[B, K]`."""
-        past = body.first_node
-        assert isinstance(past, nodes.PreviousNumber)
-        return torch.cat([last_value(sequence(values[name])) for name in past.series], dim=-1)
-
-    def _moments(self, out: nodes.Output, values: Values) -> Tensor | None:
-        name = out.moments if isinstance(out, nodes.ForecastOutput) else ""
-        return vector(values[name]) if name else None
-
-    def _text(
-        self, out: nodes.SearchedOutput, values: Values, inputs: Inputs, seeds: Tensor | None
-    ) -> Texts:
-        body, lengths = self.bodies[out.source], self._steps(inputs)
-        prompt = sequence(values[out.prompt]) if out.prompt else None
-        found = searched(body, body.reads(values, rows_of(inputs)), out, lengths, prompt, seeds)
-        memories = [sequence(values[memory]) for memory in body.attends.values()]
-        if found.attention is not None and len(memories) > 1:
-            steps = [len(memory.values) for memory in memories]
-            first, *others = found.attention.split(steps, dim=-1)
-            found = replace(found, attention=first, more_attention=tuple(others))
-        reverse = isinstance(out, nodes.TextOutput) and out.reverse
-        return found.in_order_of_text() if reverse else found
-
     def true_lengths(self, out: nodes.FramesOutput, inputs: Inputs, truth: Tensor) -> Tensor:
         """The frames `[B]` of rows with the targets `truth` of an output that writes frames."""
-        return true_lengths(out, truth, self._steps(inputs))
-
-    def _steps(self, inputs: Inputs) -> Tensor | None:
-        """The steps of the input of each row, of several encoders together; None of an input
-        without steps."""
-        firsts = first_sequences(self.plan).values()
-        counts: list[Tensor] = [steps_in(first, inputs[first.key][1]) for first in firsts]
-        return torch.stack(counts).sum(0) if counts else None
+        return true_lengths(out, truth, steps_of(self.plan, inputs))
 
     def frames(
         self, column: str, inputs: Inputs, seeds: Tensor | None = None, drawn: bool = True
@@ -449,11 +424,11 @@ class Model(nn.Module):
     ) -> Frames:
         module, body = self._module(out), self.bodies[out.source]
         assert isinstance(module, FramesOutput)
-        given = inputs[self._input(out.read).key][0] if out.read else None
+        given = inputs[input_of(self.plan, out.read).key][0] if out.read else None
         if out.paths:
             asked = self._asked(out, values, inputs, seeds)
             return of_paths(module, drawn_frames(body, module, asked), given)
-        lengths, limits = self._lengths(out, inputs)
+        lengths, limits = lengths_of(self.plan, out, inputs, self.bodies[out.source].device)
         return write(body, body.reads(values, rows_of(inputs)), module, lengths, limits, given)
 
     def frame_paths(
@@ -472,39 +447,19 @@ class Model(nn.Module):
         module = self.output(column)
         assert isinstance(module, FramesOutput)
         read = module.node.read
-        return of_paths(module, paths, inputs[self._input(read).key][0] if read else None)
+        return of_paths(module, paths, inputs[input_of(self.plan, read).key][0] if read else None)
 
     def _asked(
         self, out: nodes.FramesOutput, values: Values, inputs: Inputs, seeds: Tensor | None
     ) -> Asked:
         reads = self.bodies[out.source].reads(values, rows_of(inputs))
-        of_outputs = tuple(self._seeds(inputs, seeds))
+        of_outputs = tuple(seeds_of(self.plan, inputs, seeds, self._device))
         seeds = of_outputs[self.plan.outputs.index(out)]
-        return Asked(reads, *self._lengths(out, inputs), seeds)
+        return Asked(
+            reads, *lengths_of(self.plan, out, inputs, self.bodies[out.source].device), seeds
+        )
 
-    def _lengths(self, out: nodes.FramesOutput, inputs: Inputs) -> tuple[Tensor | None, Tensor]:
-        """The frames `[B]` that rows are to have, None if these are learned, and the most."""
-        steps, device = self._steps(inputs), self.bodies[out.source].device
-        limits = torch.full((rows_of(inputs),), out.limit, device=device)
-        lengths = None
-        match out.length:
-            case "input":
-                lengths = steps
-            case "fixed":
-                lengths = limits
-            case "column":
-                numbers = inputs[self._input(out.counted).key][0][:, 0]
-                lengths = numbers.round().clamp(0, nodes.MOST_COUNTED).long()
-            case "learned" if steps is not None:
-                limits = limits + (steps.double() * out.factor).floor().long()
-        return lengths, limits
-
-    def _input(self, name: str) -> nodes.FramesInput | nodes.VectorInput:
-        node = self.plan.node(name)
-        assert isinstance(node, nodes.FramesInput | nodes.VectorInput)
-        return node
-
-    def _written(
+    def _transduced(
         self,
         out: nodes.TransducerOutput,
         search: nodes.TransducerSearch,
@@ -515,9 +470,7 @@ class Model(nn.Module):
         module, body = self._module(out), self.bodies[out.decoder]
         assert isinstance(module, outputs.TransducerOutput)
         reads, steps = body.reads(values, rows_of(inputs)), sequence(values[out.source])
-        if isinstance(search, nodes.TransducerBeam):
-            return transducer.beam(module, body, reads, steps, search, aligned)
-        return transducer.greedy(module, body, reads, steps, search, aligned)
+        return transducer.read(module, body, reads, steps, search, aligned)
 
     def freeze(self, names: Collection[str]) -> None:
         """Take the weights of these nodes out of training: no gradient, and no moments of a norm

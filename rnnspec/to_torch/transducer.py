@@ -37,6 +37,20 @@ def arc_logs(
     return torch.where(own, arcs, arcs.new_tensor([0.0, NEVER]))
 
 
+def read(
+    module: TransducerOutput,
+    body: Body,
+    reads: Reads,
+    steps: PaddedSequence,
+    search: nodes.TransducerSearch,
+    aligned: bool,
+) -> Texts:
+    """The texts that a search finds; `aligned` ones have the steps of their tokens."""
+    if isinstance(search, nodes.TransducerBeam):
+        return beam(module, body, reads, steps, search, aligned)
+    return greedy(module, body, reads, steps, search, aligned)
+
+
 @dataclass
 class _Found:
     """A greedy search so far. `at` `[B]` is each row's step, `count` the tokens written at it;
