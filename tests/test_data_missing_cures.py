@@ -105,7 +105,10 @@ def test_what_is_no_missing_cell_has_no_such_way_out(tmp_path: Path) -> None:
     assert "is null, expected a list of lists of numbers" in said and "set missing" not in said
 
 
-POSITIONS = {"position": ([1, 0, 1, 0], None), "span": ([[0, 1], [1, 1], [0, 0], [0, 1]], None)}
+POSITIONS: dict[str, tuple[list[Any], None]] = {
+    "position": ([1, 0, 1, 0], None),
+    "span": ([[0, 1], [1, 1], [0, 0], [0, 1]], None),
+}
 
 
 @pytest.mark.parametrize("kind", POSITIONS)
@@ -144,7 +147,8 @@ def test_differences(tmp_path: Path) -> None:
     forecast = {"column": "x", "as": "forecast", "horizon": 2}
     said = refusal(any_spec("N:M", entry, forecast, **series), file)
     assert said.endswith(
-        "; fill it, or remove difference of the input and set missing of the input to mean or previous"
+        "; fill it, or remove difference of the input and set missing of the input to mean or"
+        " previous"
     )
     del entry["difference"]
     said = refusal(any_spec("N:M", entry, forecast, **series), file)
