@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.column_facts import LETTERS, TOKENS, WORDS
 from tests.kinds import (
+    CALENDARS,
     DIFFERENCED,
     HORIZON,
     SEQUENCES,
@@ -187,8 +188,12 @@ def forecast_specs(draw: Draw) -> dict[str, Any]:
             targets = [{**each, "paths": 3} for each in targets]
     elif draw(st.booleans()):
         more["pooling"] = draw(st.sampled_from(["mean", "max", "attention"]))
-    names = [*series, *several(draw, STATICS, 2)]
-    return _finished(draw, spec_data("N:M", names, targets, stack, **more), own)
+    names = [*series, *several(draw, CALENDARS, 1), *several(draw, STATICS, 2)]
+    data = spec_data("N:M", names, targets, stack, **more)
+    for each in data["data"]["input"]:
+        if each["as"] == "calendar" and draw(st.booleans()):
+            each["known"] = True
+    return _finished(draw, data, own)
 
 
 @st.composite
