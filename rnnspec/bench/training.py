@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -95,7 +96,7 @@ def _measured(
         batch = batches[len(taken) % len(batches)]
         taken.append((batch, clock.of(partial(made.step, [batch], number=WARM))))
     seen = [batch for batch, _ in taken]
-    forward, backward, optimizer = clock.parts(seen[: max(LEAST, len(seen) // 4)])
+    forward, backward, optimizer = clock.parts(seen[:LEAST], seconds / 4)
     step = sum(each for _, each in taken) / len(taken)
     layers = clock.layers(seen[:LEAST])
     others = {}
@@ -143,21 +144,23 @@ class _Clock:
         self._wait()
         return time.perf_counter() - start
 
-    def parts(self, batches: list[MicroBatch]) -> tuple[float, float, float]:
-        """Shares of a step: the forward pass with its loss, the backward pass, the optimizer. Of
-        each batch the passes are timed in turns, and the shortest time of each counts."""
-        forward = both = step = 0.0
-        for batch in batches:
-            calls = (
+    def parts(self, batches: list[MicroBatch], seconds: float) -> tuple[float, float, float]:
+        """Shares of a step: the forward pass with its loss, the backward pass, the optimizer. They
+        are timed in turns for about so many `seconds`, each batch twice at least, and of each batch
+        the shortest times count."""
+        best = [[math.inf] * 3 for _ in batches]
+        end, turn = time.perf_counter() + seconds, 0
+        while turn < 2 * len(batches) or time.perf_counter() < end:
+            batch = batches[turn % len(batches)]
+            calls: tuple[Callable[[], object], ...] = (
                 partial(self._forward, batch),
                 partial(self._gradients, batch),
                 partial(self.made.step, [batch], number=WARM),
             )
-            best = [
-                min(each)
-                for each in zip(*([self.of(c) for c in calls] for _ in range(2)), strict=True)
-            ]
-            forward, both, step = forward + best[0], both + best[1], step + best[2]
+            own = best[turn % len(batches)]
+            own[:] = [min(least, self.of(call)) for least, call in zip(own, calls, strict=True)]
+            turn += 1
+        forward, both, step = (sum(each) for each in zip(*best, strict=True))
         both = max(both, forward)
         step = max(step, both)
         return forward / step, (both - forward) / step, (step - both) / step
