@@ -137,3 +137,15 @@ def trouble(spec: Spec, file: Path, other: Path | None = None, **how: Any) -> st
 def in_validation(row: int, share: float, seed: int = 0) -> bool:
     """Whether row number `row` (from 0) belongs to validation, where no class is answered."""
     return bool(validation_mask(row, 1, share, seed)[0])
+
+
+def write_letters(folder: Path, **counts: int) -> None:
+    """Files of so many rows each, by their names: texts of a, b and c, the label is the letter that
+    stands first, and a tag of each step is the letter of the next one."""
+    draw = np.random.default_rng(0)
+    for name, count in counts.items():
+        texts = ["".join(draw.choice(list("abc"), draw.integers(1, 12))) for _ in range(count)]
+        write_rows(
+            folder / f"{name}.jsonl",
+            [{"text": text, "label": text[0], "tags": [*text[1:], None]} for text in texts],
+        )

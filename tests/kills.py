@@ -28,6 +28,7 @@ from rnnspec.store.files import read_arrays
 from rnnspec.store.folder import BuildFolder, all_builds
 from rnnspec.train import loop
 from rnnspec.train.build import build
+from tests.data_rows import write_letters
 
 SPEC = """
 name: killed
@@ -82,10 +83,7 @@ class Survived:
 def write_spec(folder: Path, text: str = SPEC, rows: int = 200) -> Path:
     """A small spec with its data: texts of a, b and c, labelled with their first letter."""
     folder.mkdir(exist_ok=True)
-    draw = np.random.default_rng(0)
-    texts = ["".join(draw.choice(list("abc"), draw.integers(1, 12))) for _ in range(rows)]
-    lines = [json.dumps({"text": text, "label": text[0]}) for text in texts]
-    (folder / "train.jsonl").write_text("\n".join(lines) + "\n")
+    write_letters(folder, train=rows)
     spec = folder / "spec.yaml"
     spec.write_text(text)
     return spec

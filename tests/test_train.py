@@ -23,6 +23,7 @@ from rnnspec.to_torch.devices import tensors
 from rnnspec.train.build import build, datasets
 from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer
+from tests.data_rows import write_letters
 
 SPEC = """
 name: parity
@@ -43,11 +44,7 @@ train: {epochs: 4, batch: 16, optimizer: {adam: {lr: 1e-2}}}
 @pytest.fixture
 def spec(tmp_path: Path) -> Path:
     """Texts of a, b and c; the label is the letter that stands first."""
-    draw = np.random.default_rng(0)
-    for name, count in (("train", 200), ("valid", 60)):
-        texts = ["".join(draw.choice(list("abc"), draw.integers(1, 12))) for _ in range(count)]
-        rows = [json.dumps({"text": text, "label": text[0]}) for text in texts]
-        (tmp_path / f"{name}.jsonl").write_text("\n".join(rows) + "\n")
+    write_letters(tmp_path, train=200, valid=60)
     path = tmp_path / "spec.yaml"
     path.write_text(SPEC.replace("DROPOUT", "0.0"))
     return path

@@ -20,6 +20,7 @@ from rnnspec.store.files import read_arrays
 from rnnspec.train.checkpoint import _joined
 from rnnspec.train.distributed import Processes
 from rnnspec.train.feed import StreamFeed, rows_of
+from tests.data_rows import write_letters
 from tests.forked import Forked, forked
 from tests.training import Stream, settings_of
 
@@ -110,14 +111,7 @@ ROWS = 193
 @pytest.fixture
 def spec(tmp_path: Path) -> Path:
     """Texts of a, b and c; the label is the letter that stands first."""
-    draw = np.random.default_rng(0)
-    for name, count in (("train", ROWS), ("valid", 40)):
-        texts = ["".join(draw.choice(list("abc"), draw.integers(1, 12))) for _ in range(count)]
-        rows = [
-            json.dumps({"text": text, "label": text[0], "tags": [*text[1:], None]})
-            for text in texts
-        ]
-        (tmp_path / f"{name}.jsonl").write_text("\n".join(rows) + "\n")
+    write_letters(tmp_path, train=ROWS, valid=40)
     path = tmp_path / "spec.yaml"
     path.write_text(SPEC.replace("EPOCHS", "3"))
     return path

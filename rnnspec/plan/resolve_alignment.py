@@ -8,25 +8,23 @@ from typing import assert_never
 from rnnspec import spec as language
 from rnnspec.plan.builder import Stack, zeros
 from rnnspec.plan.facts import Facts, TextFacts
+from rnnspec.plan.fed_tokens import embedded_token
 from rnnspec.plan.nodes import (
     BestPath,
     CtcOutput,
     CtcSearch,
     Decoder,
     Dense,
-    Embed,
     Node,
     PrefixBeam,
-    Previous,
     TextKind,
     TransducerBeam,
     TransducerGreedy,
     TransducerOutput,
     TransducerSearch,
 )
-from rnnspec.plan.stateless import Read, dropped, table_init
+from rnnspec.plan.stateless import Read
 from rnnspec.spec.decoder import CtcDecoder, TransducerDecoder
-from rnnspec.spec.encoder import DEFAULT_EMBED
 from rnnspec.spec.search import (
     CtcBeamSearch,
     CtcGreedySearch,
@@ -68,14 +66,8 @@ def _ctc(settings: CtcDecoder, answer: Answer, read: Read, nodes: list[Node]) ->
 def _transducer(
     spec: language.Spec, settings: TransducerDecoder, answer: Answer, read: Read, nodes: list[Node]
 ) -> None:
-    size, width, body = answer.size, settings.embed or DEFAULT_EMBED, list[Node]()
-    body.append(Previous("decoder.previous", size))
-    init = table_init(settings.embed_init)
-    body.append(
-        Embed("decoder.embed", "decoder.previous", size, width, pad=False, initializers=init)
-    )
-    embedded = Read("decoder.embed", width)
-    embedded = dropped("decoder.embed.dropout", settings.embed_dropout, embedded, body)
+    size, body = answer.size, list[Node]()
+    embedded = embedded_token(settings, size, body)
     top = Stack(spec, "decoder", "decoder.layers", body, zeros).built(embedded)
     hidden = settings.hidden or top.width
     body.append(Dense("decoder.joint", top.name, top.width, hidden, "none"))

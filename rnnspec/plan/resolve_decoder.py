@@ -12,6 +12,7 @@ from rnnspec.cells import Cell
 from rnnspec.errors import DataError
 from rnnspec.plan.builder import Stack
 from rnnspec.plan.facts import UNKNOWN_ID, Facts, PositionFacts, TextFacts, Vocabulary
+from rnnspec.plan.fed_tokens import embedded_token
 from rnnspec.plan.nodes import (
     AddBase,
     Attend,
@@ -22,7 +23,6 @@ from rnnspec.plan.nodes import (
     Decoder,
     Delayed,
     Dense,
-    Embed,
     FinalState,
     ForecastOutput,
     Greedy,
@@ -45,9 +45,8 @@ from rnnspec.plan.nodes import (
 from rnnspec.plan.resolve_frames import frames_output
 from rnnspec.plan.resolve_inputs import Sources
 from rnnspec.plan.resolve_outputs import forecast_output, moved_by_base, season_ago
-from rnnspec.plan.stateless import Read, dropped, joined, table_init
+from rnnspec.plan.stateless import Read, dropped, joined
 from rnnspec.spec import decoder as kinds
-from rnnspec.spec.encoder import DEFAULT_EMBED
 from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.search import BeamSearch, GreedySearch, SampleSearch, Strategy, TimesInput
 from rnnspec.spec.stack import CONTEXT, Steps, sized
@@ -177,15 +176,8 @@ def _text(
     known, column, body = encoded.facts.outputs[target.column], target.column, encoded.body
     assert isinstance(known, TextFacts)
     size, settings = len(known.vocabulary), encoded.settings
-    width = settings.embed or DEFAULT_EMBED
-    body.append(Previous("decoder.previous", size))
-    init = table_init(settings.embed_init)
-    body.append(
-        Embed("decoder.embed", "decoder.previous", size, width, pad=False, initializers=init)
-    )
-    embedded = Read("decoder.embed", width)
-    embedded = dropped("decoder.embed.dropout", settings.embed_dropout, embedded, body)
-    read = _run(encoded, embedded)
+    embedded = embedded_token(settings, size, body)
+    width, read = embedded.width, _run(encoded, embedded)
     if settings.tied and read.width != width:
         raise DataError(
             f"decoder.tied: the scores are made of {read.width} numbers and the learned vectors"
