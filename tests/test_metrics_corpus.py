@@ -65,6 +65,23 @@ def test_bleu_counts_all_true_texts_of_the_same_input() -> None:
     assert found["bleu"] > scores_of(apart)["bleu"]
 
 
+def test_texts_are_counted_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of blocks of two texts the scores are those that sacrebleu gives of all at once."""
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+
+    monkeypatch.setattr("rnnspec.evaluate.metrics.texts.BLOCK", 2)
+    rows = ROWS + [(true, answer, asked + 3) for answer, true, asked in ROWS[:4]]
+    answers = [answer for answer, _, _ in rows]
+    same = [[true for _, true, a in rows if a == asked] for _, _, asked in rows]
+    references = [
+        [each[n] if n < len(each) else None for each in same] for n in range(max(map(len, same)))
+    ]
+    metrics = {"bleu": BLEU(tokenize="none", force=True), "chrf": CHRF()}
+    whole = {key: each.corpus_score(answers, references) for key, each in metrics.items()}  # type: ignore[arg-type]
+    assert scores_of(rows) == {key: score.score / 100 for key, score in whole.items()}
+
+
 def test_chrf_of_one_text() -> None:
     """Popović 2015 with beta 2: precision and recall of runs of 1 to 6 characters, averaged."""
     answer, true = "abcdefgh", "abcdxfgh"

@@ -48,11 +48,12 @@ class ChainOutput(Raw):
     def answer(self, scores: Tensor, lengths: Tensor) -> Paths:
         """The answers to scores `[B, T, K]` of rows of `lengths` `[B]`."""
         steps, of_rows = scores.transpose(0, 1), Lengths(lengths, scores.shape[1])
-        chain = self._chain()
-        sums = _sums(_floored(steps, LOWEST_STEP).exp(), chain.exp(), of_rows)
-        labels = _best(_floored(steps, LOWEST_STEP), chain, of_rows)
-        score = _path_scores(_floored(steps, LOWEST_STEP), chain, labels, of_rows) - sums.logs
-        found = sums.probabilities.to(scores.dtype).transpose(0, 1)
+        chain, exact = self._chain(), _floored(steps, LOWEST_STEP)
+        sums = _sums(exact.exp(), chain.exp(), of_rows)
+        logs, found = sums.logs, sums.probabilities.to(scores.dtype).transpose(0, 1)
+        del sums  # which is several times as large as what is kept of it
+        labels = _best(exact, chain, of_rows)
+        score = _path_scores(exact, chain, labels, of_rows) - logs
         return Paths(labels.t(), score.to(scores.dtype), found)
 
     def path_scores(self, scores: Tensor, labels: Tensor, lengths: Tensor) -> Tensor:
@@ -249,16 +250,22 @@ def _path_scores(steps: Tensor, chain: _Chain, labels: Tensor, lengths: Lengths)
 def _best(steps: Tensor, chain: _Chain, lengths: Lengths) -> Tensor:
     """The labels `[T, B]` of the path with the largest score (Viterbi 1967), 0 past a length.
 
-    Which label comes before is looked up on the way back, for the labels of the path alone.
+    Which label comes before is looked up on the way back, for the labels of the path alone. All
+    steps write into the same memory: a block of `[B, K, K]` of its own for each would not fit
+    between the results of the steps, and the heap would grow by one a step.
     """
-    size = len(chain.start)
-    following, found = chain.transitions.t().contiguous(), [chain.start + steps[0]]
-    for step in steps[1:]:
-        found.append((found[-1][:, None] + following).amax(-1) + step)
+    size, rows = len(chain.start), steps.shape[1]
+    following, found = chain.transitions.t().contiguous(), torch.empty_like(steps)
+    torch.add(chain.start, steps[0], out=found[0])
+    pairs = steps.new_empty(rows, size, size)
+    for step, before, best in zip(steps[1:], found[:-1], found[1:], strict=True):
+        torch.add(before[:, None], following, out=pairs)
+        torch.amax(pairs, -1, out=best)
+        best.add_(step)
     table = torch.cat([following, chain.end[None]])
-    label = steps.new_full((steps.shape[1],), size, dtype=torch.int64)
+    label = steps.new_full((rows,), size, dtype=torch.int64)
     labels = []
-    for scores, valid in zip(reversed(found), reversed(lengths.mask), strict=True):
+    for scores, valid in zip(reversed(found.unbind()), reversed(lengths.mask), strict=True):
         best = (scores + table[label]).argmax(-1)
         label = torch.where(valid, best, size)
         labels.append(best)

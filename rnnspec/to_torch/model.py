@@ -54,6 +54,7 @@ from rnnspec.to_torch.values import (
     last_known,
     of_characters,
     rows_of,
+    spent_after,
     values_of,
 )
 from rnnspec.to_torch.weighted import Weighted
@@ -81,7 +82,9 @@ class Model(nn.Module):
         self.penalized = penalized(plan)
         self.activity: Tensor | None = None
         self.of_characters = of_characters(plan)
-        self.inside = insides(plan, [node.name for node in self.penalized])
+        penalties = [node.name for node in self.penalized]
+        self.inside = insides(plan, penalties)
+        self.spent = spent_after(plan, [*penalties, *(f"{name}.dropout" for name in penalties)])
 
     def forward(
         self,
@@ -294,8 +297,9 @@ class Model(nn.Module):
     ) -> tuple[Values, dict[str, Tensor]]:
         """The values of all nodes except decoders and outputs and, if the states before the first
         step are given, those after the last. While training, `activity` is what they add to the
-        loss."""
-        found = values_of(self.plan, self._module, self.ends, inputs, states, reset, self.inside)
+        loss. Values that no decoder and no output reads are not kept."""
+        ends, inside, spent = self.ends, self.inside, self.spent
+        found = values_of(self.plan, self._module, ends, inputs, states, reset, inside, spent)
         self.activity = activity(self.penalized, found[0]) if self.training else None
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import assert_never
 
@@ -45,6 +45,24 @@ def inputs_before(node: nodes.Node) -> str:
     return f"{node.name}.left" if isinstance(node, nodes.Conv) and node.carried() else ""
 
 
+def spent_after(plan: Plan, kept: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """By node, the layers whose values nothing reads after it, but for the nodes `kept`. Inputs and
+    what is read by decoders and outputs are never spent."""
+    read_last = set(kept)
+    last: dict[str, str] = {}
+    for node in plan.nodes:
+        if isinstance(node, nodes.Decoder | nodes.Output):
+            read_last.update(node.sources())
+        else:
+            last |= dict.fromkeys(node.sources(), node.name)
+    inputs = {n.name for n in plan.nodes if isinstance(n, nodes.Input | nodes.Derived)}
+    found: dict[str, tuple[str, ...]] = {}
+    for name, reader in last.items():
+        if name not in read_last and name not in inputs:
+            found[reader] = (*found.get(reader, ()), name)
+    return found
+
+
 def of_characters(plan: Plan) -> frozenset[str]:
     """The nodes that run over the characters of tokens, or over what is nested in steps, not over
     the steps of a row."""
@@ -60,11 +78,12 @@ def values_of(
     states: Mapping[str, Tensor] | None,
     reset: Tensor | None = None,
     inside: Mapping[str, Inside] | None = None,
+    spent: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[Values, dict[str, Tensor]]:
     """The values by node and, if the states before the first step are given, those after the last
     step. In rows where `reset` `[B]` is set, states that the row itself gives replace them.
     Sequences of unlike lengths in the steps of a row are read in groups, by the nodes `inside`,
-    which have no values then but for the last."""
+    which have no values then but for the last. Nor have the nodes `spent` after a node."""
     values: Values = {}
     after: dict[str, Tensor] = {}
     grouped: set[str] = set()
@@ -73,6 +92,8 @@ def values_of(
         if node.name in grouped:
             continue
         run((node,), values, after)
+        for name in (spent or {}).get(node.name, ()):
+            values.pop(name, None)
         reads = (inside or {}).get(node.name)
         groups = length_groups(sequence(values[node.name])) if reads else ()
         if reads and groups:

@@ -42,7 +42,7 @@ from rnnspec.store.resume import (
 )
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision, device_of
-from rnnspec.to_torch.memory import keep_few_kernels
+from rnnspec.to_torch.memory import keep_few_kernels, map_large_blocks
 from rnnspec.to_torch.threads import computing_with, threads_for
 from rnnspec.train.answered import check_answered, unmeasured
 from rnnspec.train.data_notes import data_notes, history_note
@@ -101,6 +101,7 @@ def build(
             folder = found
             check_data(folder, job.keys, _digests(job.sources))
         keep_few_kernels()
+        map_large_blocks()
         held.enter_context(computing_with(job.threads))
         listener.begun(folder.path)
         if not train:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from math import exp
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from torch import Tensor
@@ -16,6 +16,9 @@ from rnnspec.evaluate.metrics.classes import nan_count
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
 from rnnspec.plan.nodes import TextKind
 
+if TYPE_CHECKING:
+    from sacrebleu.metrics.base import Metric
+
 NOTHING = -1
 """Stands for a true token that no answer can equal."""
 MOST_REFERENCES = 50
@@ -24,6 +27,8 @@ SHORTEST = 4
 """BLEU counts runs of up to so many words: of texts with fewer on average it says nothing."""
 GAP = "␣"
 """Stands for white space within a token: between tokens there are spaces."""
+BLOCK = 32
+"""Texts whose n-grams are in memory together while BLEU and chrF are counted."""
 
 
 @dataclass(slots=True)
@@ -157,8 +162,8 @@ class CorpusScores:
         found: dict[str, float] = {}
         if self.words >= SHORTEST * len(self.answers):
             bleu = BLEU(tokenize="13a" if self.kind == "chars" else "none", force=True)
-            found["bleu"] = bleu.corpus_score(self.answers, references).score / 100
-        found["chrf"] = CHRF().corpus_score(self.answers, references).score / 100
+            found["bleu"] = _of_all(bleu, self.answers, references) / 100
+        found["chrf"] = _of_all(CHRF(), self.answers, references) / 100
         return found
 
     def _references(self) -> list[list[str | None]]:
@@ -172,3 +177,16 @@ class CorpusScores:
         if self.kind == "chars":
             return "".join(tokens)
         return " ".join(re.sub(r"\s", GAP, token) for token in tokens)
+
+
+def _of_all(metric: Metric, answers: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+    """What `corpus_score` gives of all texts together, from 0 to 100. That holds the n-grams of all
+    references at once, some hundred kilobytes for each text that has many; here those of `BLOCK`
+    texts are held."""
+    counts = []
+    for start in range(0, len(answers), BLOCK):
+        some = slice(start, start + BLOCK)
+        true = [each[some] for each in references]
+        counts += metric._extract_corpus_statistics(answers[some], true)
+    score: float = metric._aggregate_and_compute(counts).score
+    return score
