@@ -137,13 +137,23 @@ def test_cells_of_every_form(tmp_path: Path) -> None:
     (tmp_path / "apart.csv").write_text("chars,from,to\nabc,0,2\nab,1,1\n")
     spec = spec_of("apart.csv", target, table={"join": {"at": ["from", "to"]}})
     assert choices(spec, tmp_path / "apart.csv", tmp_path) == [[1, 3], [2, 2]]
+    (tmp_path / "none.csv").write_text("chars,from,to\nabc,0,2\nab,,\n")
+    for rule, choice in ({"none": True}, 0), ({"missing": "skip"}, -1):
+        spec = spec_of("none.csv", {**target, **rule}, table={"join": {"at": ["from", "to"]}})
+        assert choices(spec, tmp_path / "none.csv", tmp_path) == [[1, 3], [choice] * 2]
+    (tmp_path / "half.csv").write_text("chars,from,to\nabc,0,2\nab,,1\n")
+    with pytest.raises(DataError, match="column 'at' is empty, expected a number; write both ends"):
+        survey(
+            spec_of("half.csv", {**target, "none": True}, table=spec.data.table),
+            tmp_path / "half.csv",
+        )
 
 
 @pytest.mark.parametrize(
     ("kind", "cell", "expected"),
     [
         ("position", 3, "column 'at' is step 3, counted from 0, and the row has 3 steps"),
-        ("position", None, "column 'at' is null, expected the number of a step, from 0; set"),
+        ("position", None, "column 'at' is null, expected the number of a step, from 0; where"),
         ("position", 1.5, "column 'at' is the number 1.5, expected the number of a step"),
         ("position", -1, "column 'at' is -1, and steps are counted from 0; with 'none: true' in"),
         ("position", 10**30, "column 'at' is 1e+30, counted from 0, and no row has so many steps"),

@@ -120,16 +120,25 @@ def _about_value(entry: Entry, word: str) -> str:
     return f"{about.rstrip('.')}. Its keys: {', '.join(below)}." if below else about
 
 
+ALIKE = 0.75
+"""How similar a key is to the word that a reader wrote, at least, to be meant before a value."""
+
+
 def _unknown(key: str) -> str:
+    from difflib import SequenceMatcher
+
     from rnnspec.source.problems import nearest
     from rnnspec.spec.entries import entries
     from rnnspec.spec.foreign import SYNONYMS
 
     last = key.rpartition(".")[2]
     names = {name for entry in entries() for name in (entry.key, *entry.names)}
+    values = {value for entry in entries() for value in entry.literals if value.isidentifier()}
     meant = SYNONYMS.get(last.lower()) or tuple(
         near for near in (nearest(key, names), nearest(last, names)) if near
     )
+    if meant and SequenceMatcher(None, last.lower(), meant[0]).ratio() < ALIKE:
+        meant = (nearest(last, values) or meant[0],)
     hint = f"did you mean {meant[0]!r}?" if meant else "list all keys with: rnnspec explain"
     return f"specs have no key {key[:60]!r}; {hint}"
 

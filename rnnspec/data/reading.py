@@ -254,8 +254,8 @@ def _cures(spec: Spec) -> dict[str, str]:
             beside = f"{found[output.column]}, and " if output.column in found else "set "
             found[output.column] = f"{beside}missing of the output to skip"
         if isinstance(output, PositionOutput | SpanOutput):
-            hint = "where a row may have none set none of the output to true"
-            found[output.column] = f"{hint}, else missing to skip"
+            hint = "where a row may have none set none of the output to true, else missing to skip"
+            found[output.column] = "write both ends, or neither" if output.none else hint
     for censored in _censored(spec).values():
         found[censored] = "write 1 where it had not ended, 0 where it had"
     return found

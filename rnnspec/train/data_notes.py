@@ -103,7 +103,7 @@ def _unknown(node: Named, valid: Dataset) -> Iterator[str]:
     count = sum(int(np.count_nonzero(values[at : at + BLOCK] == UNKNOWN_ID)) for at in starts)
     if count:
         what = "labels" if isinstance(node, Labelled) else _NAMES[node.kind]
-        are = "are empty, or not" if isinstance(node, Labelled) and not answers else "are not"
+        are = "are empty, or not" if isinstance(node, CategoriesInput) else "are not"
         how = "that answers are written with" if answers else "and are read as unknown"
         yield (
             f"validation rows: {count:,} of the {len(values):,} {what} of {node.column!r}"

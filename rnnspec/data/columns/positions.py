@@ -84,7 +84,7 @@ class PositionCells:
         """`[rows, marks]`."""
 
         def decoded(cell: object) -> list[int]:
-            if (self.none or self.skips) and decode.is_missing(cell, chunk.textual):
+            if (self.none or self.skips) and self._is_missing(cell, chunk.textual):
                 return [NONE if self.none else SKIPPED] * self.marks
             if self.marks == 1:
                 return [1 + position(cell, chunk.textual)]
@@ -92,6 +92,12 @@ class PositionCells:
 
         found = bad.decoded(chunk, self.column, decoded)
         return np.array(found, np.int64).reshape(-1, self.marks)
+
+    def _is_missing(self, cell: object, textual: bool) -> bool:
+        """Whether there is no answer: in columns that data.table joins, none in each of them."""
+        if isinstance(cell, list) and len(cell) == self.marks > 1:
+            return all(decode.is_missing(each, textual) for each in cell)
+        return decode.is_missing(cell, textual)
 
     def counts(self, choices: NDArray[np.int64]) -> NDArray[np.int64]:
         """The steps of each answer that there is."""
