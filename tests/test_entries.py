@@ -14,7 +14,7 @@ from rnnspec.source.yaml12 import load
 from rnnspec.spec.choice import HIDDEN
 from rnnspec.spec.entries import Entry, entries
 from rnnspec.spec.examples import Data, example_of, examples_of, refused_of, yaml_of
-from rnnspec.spec.load import load_source
+from rnnspec.spec.load import load_source, resolved_yaml
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.walk import kinds
 from tests.cli import right, wrong
@@ -39,7 +39,9 @@ def test_every_key_has_an_example_that_is_correct(entry: Entry) -> None:
     assert example_of(entry), f"{entry.names[-1]} has no example in rnnspec/spec/examples.yaml"
     there = list(examples_of(entry))
     for example in there:
-        checked(example.whole)
+        spec = checked(example.whole)
+        resolved = Source.of(resolved_yaml(spec), "resolved.yaml")  # as a build keeps it
+        assert load_source(resolved, Path("resolved.yaml")).spec == spec
         value: Any = example.whole
         for part in example.path:
             value = value[part]

@@ -134,11 +134,10 @@ def _unknown(key: str) -> str:
     last = key.rpartition(".")[2]
     names = {name for entry in entries() for name in (entry.key, *entry.names)}
     values = {value for entry in entries() for value in entry.literals if value.isidentifier()}
-    meant = SYNONYMS.get(last.lower()) or tuple(
-        near for near in (nearest(key, names), nearest(last, names)) if near
-    )
-    if meant and SequenceMatcher(None, last.lower(), meant[0]).ratio() < ALIKE:
-        meant = (nearest(last, values) or meant[0],)
+    near = nearest(key, names) or nearest(last, names)
+    alike = SequenceMatcher(None, last.lower(), (near or "").rpartition(".")[2]).ratio()
+    value = nearest(last, values) if alike < ALIKE else None
+    meant = SYNONYMS.get(last.lower()) or tuple(each for each in (value, near) if each)
     hint = f"did you mean {meant[0]!r}?" if meant else "list all keys with: rnnspec explain"
     return f"specs have no key {key[:60]!r}; {hint}"
 

@@ -126,7 +126,8 @@ def augmentation_has_effects(spec: Spec) -> Iterator[Finding]:
             message = "cuts windows out, and N:N answers each of them"
             yield Finding((*at, "crop"), message, "remove it")
         for kind in ("time", "frequency"):
-            set_ = f"{kind}_mask" in augment.model_fields_set
+            key = f"{kind}_mask"  # in a build all defaults are written out
+            set_ = getattr(augment, key) != Augment.model_fields[key].default
             if set_ and not getattr(augment, f"{kind}_masks"):
                 yield no_effect((*at, f"{kind}_mask"), f"without {kind}_masks")
         if augment.frequency_masks:
