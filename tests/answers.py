@@ -30,6 +30,7 @@ from rnnspec.to_torch import Model
 from rnnspec.to_torch import intervals as to_torch
 from rnnspec.to_torch.chain import Paths
 from rnnspec.to_torch.positions import Positions
+from rnnspec.to_torch.values import Values
 from tests.kinds import Batch
 
 Array = NDArray[Any]
@@ -61,6 +62,12 @@ def probabilities_of(answer: NDArray[np.float64] | Path | Position) -> NDArray[n
         case Position():
             return np.asarray(np.exp(answer.logs))
     return answer
+
+
+def all_values(model: Model, inputs: Batch) -> Values:
+    """The values of all nodes, also of those that nothing reads any more."""
+    model.spent = {}
+    return model.values(inputs)[0]
 
 
 @torch.no_grad()

@@ -26,7 +26,7 @@ from rnnspec.run.session import Session
 from rnnspec.spec import Spec
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
-from tests.answers import close, of_torch, onnx_agrees, tensor_of
+from tests.answers import all_values, close, of_torch, onnx_agrees, tensor_of
 from tests.data_rows import write_rows
 from tests.kernels import lstm_of
 from tests.kinds import batched, encoders_data, feeds, output, plan_of, random_rows, strong_weights
@@ -106,7 +106,7 @@ def test_shared_weights_learn_from_both_sides_and_are_stored_once() -> None:
     gradients = []
     for left, right in ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0)):
         model.zero_grad()
-        values = model.values(inputs)[0]
+        values = all_values(model, inputs)
         first, second = values["encoders.left.pool"], values["encoders.right.pool"]
         assert isinstance(first, Tensor) and isinstance(second, Tensor)
         (left * first.sum() + right * second.sum()).backward()

@@ -26,7 +26,7 @@ from rnnspec.to_c import to_c
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
 from rnnspec.to_torch.sequences import sequence
-from tests.answers import tensor_of
+from tests.answers import all_values, tensor_of
 from tests.data_rows import write_rows
 from tests.kinds import batched, output, plan_of, spec_data
 from tests.sold import HISTORY, HORIZON, SEASON, planned, spec_of, started
@@ -233,10 +233,10 @@ def test_a_missing_number_is_the_centre_of_the_scale(
     model = Model(plan).eval()
     model.start(facts, seed=0)
     missing = {"sold": np.array([3, np.nan, 5], np.float32)}
-    found = [model.values(batched(plan, [missing]))[0]]
+    found = [all_values(model, batched(plan, [missing]))]
     filled = {"sold": np.array([3, read, 5], np.float32)}
     if scale in ("standard", "robust", "mean"):  # the others would see another window
-        found.append(model.values(batched(plan, [filled]))[0])
+        found.append(all_values(model, batched(plan, [filled])))
     for values in found:
         steps = sequence(values["input.sold"]).values[:, 0, 0]
         assert abs(float(steps[1])) < 1e-6
@@ -250,7 +250,7 @@ def test_what_is_known_is_said_with_how_long_ago(tmp_path: Path) -> None:
     model = Model(plan).eval()
     model.start(facts, seed=0)
     row = {"sold": np.array([np.nan, 5, np.nan, np.nan, 7], np.float32)}
-    values, _ = model.values(batched(plan, [row]))
+    values = all_values(model, batched(plan, [row]))
     found = sequence(values["input.sold.observed"]).values[:, 0]
     known, since = [0, 1, 0, 0, 1], np.log1p([1, 0, 1, 2, 0])
     np.testing.assert_allclose(found.numpy(), np.stack([known, since], 1), atol=1e-6)
@@ -283,7 +283,7 @@ def test_vectors_of_new_labels_are_learned_of_rows_that_count_as_unknown(share: 
     table = dict(model.named_parameters())
     (gradient,) = torch.autograd.grad(model(rows)["class"].square().sum(), [_table(table)])
     assert bool(gradient[UNKNOWN_ID].any()) == bool(share)
-    read, _ = model.values(rows)
+    read = all_values(model, rows)
     numbers = read["input.category"]
     assert isinstance(numbers, torch.Tensor)
     assert float((numbers == UNKNOWN_ID).float().mean()) == pytest.approx(share, abs=0.1)

@@ -20,6 +20,7 @@ from rnnspec.spec import Spec
 from rnnspec.store.folder import BuildFolder, Trained
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.sequences import PaddedSequence, sequence
+from tests.answers import all_values
 from tests.cli import right
 from tests.data_rows import any_spec, write_rows
 from tests.test_export_kinds import quick as quick
@@ -74,7 +75,7 @@ def test_lags_of_all_windows_are_those_of_shift(
     model = Model(plan).eval()
     model.start(facts, seed=0)
     inputs = {k: (torch.from_numpy(v), torch.from_numpy(n)) for k, (v, n) in batch.inputs.items()}
-    values, _ = model.values(inputs)
+    values = all_values(model, inputs)
     latest, names = sequence(values["latest"]), ["sold", "price"]
     columns = [("sold", lag) for lag in LAGS] + [("price", 3)]
     expected = {each: shifted(*each, facts.inputs[each[0]]) for each in columns}  # type: ignore[arg-type]
