@@ -34,7 +34,9 @@ def run(step: Step, start: Tensor, shared: bool) -> Tensor:
 def assert_same_gradients(step: Step, start: Tensor, read: list[Tensor]) -> None:
     expected = grad(run(step, start, shared=False), read)
     total = run(step, start, shared=True)
-    for _ in range(2):  # the way back can be gone twice
+    for _ in range(2):  # the way back can be gone twice, and before it the way to one of them alone
+        grad(total, read[-1:], retain_graph=True)
+        grad(total, read[:1], retain_graph=True)
         for one, other in zip(grad(total, read, retain_graph=True), expected, strict=True):
             torch.testing.assert_close(one, other, atol=1e-12, rtol=0)
 
@@ -49,6 +51,36 @@ def test_products_with_a_matrix(biased: bool) -> None:
     bias = b if biased else None
     read = [w, start, b] if biased else [w, start]
     assert_same_gradients(lambda state: linear(state, w, bias).tanh(), start, read)
+
+
+def test_a_matrix_with_and_without_a_bias() -> None:
+    w, b, start = drawn(3, 3), drawn(3), drawn(2, 3)
+    assert_same_gradients(
+        lambda state: linear(state, w, b).tanh() + linear(state, w).sin(), start, [w, start, b]
+    )
+
+
+def test_a_way_back_that_fails_leaves_nothing() -> None:
+    w, start = drawn(3, 3), drawn(2, 3)
+    read, failing = [w, start], True
+
+    def fail(_: Tensor) -> None:
+        if failing:
+            raise ValueError("no way back")
+
+    def step(state: Tensor) -> Tensor:
+        found = linear(state, w).tanh()
+        if state is not start:
+            state.register_hook(fail)
+        return found
+
+    total = run(step, start, shared=True)
+    with pytest.raises(ValueError, match="no way back"):
+        grad(total, read, retain_graph=True)
+    failing = False
+    expected = grad(run(lambda state: F.linear(state, w).tanh(), start, shared=False), read)
+    for one, other in zip(grad(total, read), expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-12, rtol=0)
 
 
 def test_products_with_the_matrices_of_rows() -> None:

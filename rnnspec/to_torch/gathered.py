@@ -3,6 +3,9 @@
 Autograd multiplies at each step, and adds up: products of as many rows as a batch has, a fifth as
 fast as one of all steps. Here a step's backward pass keeps its two factors, and the node before the
 loop, which autograd reaches when all steps have been gone through, multiplies them.
+
+A way back may end before that node: by an error, or where other gradients alone are asked for. The
+factors that it leaves are not those of the next one.
 """
 
 from __future__ import annotations
@@ -19,13 +22,34 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 T = TypeVar("T")
-Pairs = list[tuple[Tensor, Tensor]]
+
+
+@dataclass
+class Pairs:
+    """Pairs of factors of a gradient, `[rows, *]` each, of the way back at work."""
+
+    found: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    way: int = -1
+
+    def add(self, above: Tensor, below: Tensor) -> None:
+        way = torch._C._current_graph_task_id()
+        if way != self.way:
+            self.found, self.way = [], way
+        self.found.append((above, below))
+
+    def joined(self, axis: int) -> list[Tensor]:
+        """Both factors, of all steps along this axis; none where no step was gone through. They are
+        not kept."""
+        found, self.found = self.found, []
+        if self.way != torch._C._current_graph_task_id():
+            return []
+        return [torch.cat(each, axis) for each in zip(*found, strict=True)]
 
 
 @dataclass(frozen=True)
 class Shared:
-    """Tensors that all steps multiply with, for use in the loop, and the `pairs` `[rows, *]` of
-    factors of their gradient."""
+    """Tensors that all steps multiply with, for use in the loop, and the `pairs` of factors of
+    their gradient."""
 
     tensors: Sequence[Tensor]
     pairs: Pairs
@@ -36,32 +60,33 @@ class Gathered:
     """What the steps of one loop share, by the objects that it is made of; these are kept, so that
     no other object has their identity."""
 
-    found: dict[int, tuple[object, Any]] = field(default_factory=dict)
+    found: dict[tuple[int, ...], tuple[object, Any]] = field(default_factory=dict)
 
-    def once(self, of: object, make: Callable[[], T]) -> T:
-        if id(of) not in self.found:
-            self.found[id(of)] = (of, make())
-        found: T = self.found[id(of)][1]
+    def once(self, of: tuple[object, ...], make: Callable[[], T]) -> T:
+        key = tuple(map(id, of))
+        if key not in self.found:
+            self.found[key] = (of, make())
+        found: T = self.found[key][1]
         return found
 
     def weight(self, weight: Tensor, bias: Tensor | None) -> Shared:
-        """A matrix and what is added to its products, which is always the same."""
+        """A matrix and what is added to its products."""
 
         def make() -> Shared:
-            pairs: Pairs = []
+            pairs = Pairs()
             given = [weight] if bias is None else [weight, bias]
             return Shared(_Weight.apply(pairs, *given), pairs)  # type: ignore[no-untyped-call]
 
-        return self.once(weight, make)
+        return self.once((weight, bias), make)
 
     def values(self, values: Tensor) -> Shared:
         """The matrices of the rows of a batch."""
 
         def make() -> Shared:
-            pairs: Pairs = []
+            pairs = Pairs()
             return Shared([_Values.apply(pairs, values)], pairs)  # type: ignore[no-untyped-call]
 
-        return self.once(values, make)
+        return self.once((values,), make)
 
 
 _now: ContextVar[Gathered | None] = ContextVar("gathered", default=None)
@@ -117,10 +142,10 @@ class _Weight(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *_: Tensor | None) -> tuple[Tensor | None, ...]:
-        if not ctx.pairs:
+        joined = ctx.pairs.joined(0)
+        if not joined:
             return (None, *[None] * ctx.count)
-        above, below = (torch.cat(each) for each in zip(*ctx.pairs, strict=True))
-        ctx.pairs.clear()
+        above, below = joined
         bias = (above.sum(0),) if ctx.count > 1 else ()
         return None, above.t() @ below, *bias
 
@@ -138,7 +163,7 @@ class _Linear(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         steps, weight = ctx.saved_tensors
-        ctx.pairs.append((gradient.reshape(-1, len(weight)), steps.reshape(-1, steps.shape[-1])))
+        ctx.pairs.add(gradient.reshape(-1, len(weight)), steps.reshape(-1, steps.shape[-1]))
         below = gradient @ weight if ctx.needs_input_grad[1] else None
         return None, below, *[None] * ctx.count
 
@@ -155,10 +180,10 @@ class _Values(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, _: Tensor | None) -> tuple[None, Tensor | None]:
-        if not ctx.pairs:
+        joined = ctx.pairs.joined(1)
+        if not joined:
             return None, None
-        above, weights = (torch.cat(each, dim=1) for each in zip(*ctx.pairs, strict=True))
-        ctx.pairs.clear()
+        above, weights = joined
         return None, torch.bmm(weights.transpose(1, 2), above)
 
 
@@ -173,6 +198,6 @@ class _Bmm(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         weights, values = ctx.saved_tensors
-        ctx.pairs.append((gradient, weights))
+        ctx.pairs.add(gradient, weights)
         below = torch.bmm(gradient, values.transpose(1, 2)) if ctx.needs_input_grad[1] else None
         return None, below, None

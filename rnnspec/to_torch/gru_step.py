@@ -64,7 +64,7 @@ class _Step(torch.autograd.Function):
         _aten.sigmoid_backward.grad_input(of_r, r, grad_input=of_r)
         inner = outer.clone()  # of those with U
         inner[:, 2 * units :].mul_(r)
-        ctx.pairs[0].append((outer, step))
-        ctx.pairs[1].append((inner, before))
+        ctx.pairs[0].add(outer, step)
+        ctx.pairs[1].add(inner, before)
         below = outer @ w if ctx.needs_input_grad[1] else None
         return None, below, torch.addcmul(inner @ u, gradient, z), *(None,) * 4

@@ -253,7 +253,7 @@ class NativeKernel(nn.Module):
         loop = gathered(next(self.parameters()))  # whose steps all have the same weights
         if loop is None:
             return self.native.weights(self.packed)
-        return [*loop.once(self, lambda: self.native.weights(self.packed))]
+        return [*loop.once((self,), lambda: self.native.weights(self.packed))]
 
     def _held(self, steps: Tensor, past: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Steps and their weight with one more element, 1 past the ends of rows and 0 elsewhere,
