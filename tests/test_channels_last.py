@@ -87,3 +87,19 @@ def test_batch_norm_is_that_of_its_definition_in_float64() -> None:
     (expected,) = torch.autograd.grad(by_hand(given), given, gradient)
     found = gradients(layer, values, gradient)[0]
     torch.testing.assert_close(found, expected)
+
+
+def test_one_vector_alone_is_learned_from_by_batch_norm() -> None:
+    """As the last batch may be. Its mean is followed, and it has no variance; normalized it is 0,
+    whatever it was."""
+    layer = BatchNorm(nodes.BatchNorm("norm", "x", WIDTH)).double().train()
+    with torch.no_grad():
+        layer.scale.fill_(2.0)
+        layer.variance.fill_(3.0)
+    alone = torch.full((1, WIDTH), 7.0, dtype=torch.float64, requires_grad=True)
+    (found := layer(alone)).sum().backward()
+    assert torch.equal(found, layer.shift.expand(1, -1))
+    assert alone.grad is not None and layer.shift.grad is not None
+    assert not alone.grad.any() and bool((layer.shift.grad == 1).all())
+    torch.testing.assert_close(layer.mean, torch.full_like(layer.mean, 0.7))
+    assert bool((layer.variance == 3.0).all())

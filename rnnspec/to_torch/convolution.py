@@ -183,11 +183,10 @@ class BatchNorm(Weighted):
         # As [1, C, 1, N], channels last, the kernel is fastest. So it is as [1, C, N, 1], but there
         # torch 2.13 reads a gradient in another order as if it were in this one.
         x = values.reshape(1, 1, -1, values.shape[-1]).permute(0, 3, 1, 2)
-        before = self.variance.clone() if x.shape[3] == 1 else None
-        weights = self.scale, self.shift, self.mean, self.variance
+        # A copy is followed of one alone: torch's way back refuses what was written over since.
+        variance = self.variance.clone() if x.shape[3] == 1 else self.variance
+        weights = self.scale, self.shift, self.mean, variance
         found = torch.batch_norm(x, *weights, True, MOMENTUM, EPSILON, True)
-        if before is not None:
-            self.variance.copy_(before)
         return found.permute(0, 2, 3, 1).reshape(values.shape)
 
 

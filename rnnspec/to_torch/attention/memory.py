@@ -115,7 +115,7 @@ def _factors(query: Tensor, keys: Tensor) -> tuple[Tensor, Tensor] | None:
     if not query.numel() or not keys.numel():
         return None
     loop = gathered(keys)  # whose steps all have the same keys
-    of_keys = loop.once((keys, _exponentials), lambda: _exponentials(keys)) if loop else _exponentials(keys)
+    of_keys = loop.once((keys,), lambda: _exponentials(keys)) if loop else _exponentials(keys)
     of_query = None if of_keys is None else _exponentials(query)
     return None if of_keys is None or of_query is None else (of_query, of_keys)
 
