@@ -51,6 +51,11 @@ OWN_CELLS: dict[str, Any] = {
         "equations": "h = tanh(W @ x + dt)\nc = 0.5 * c + h\ny = c - O @ x",
         "output": "y",
     },
+    "clock": {  # a state of all units that adds up one number
+        "states": ["h", "c"],
+        "inputs": ["dt"],
+        "equations": "c = c + dt\nh = tanh(W @ x + U @ h + c)",
+    },
     "maximum": {"states": ["p"], "equations": "p = max(p, K @ x)\ny = p * p", "output": "y"},
     "one_number": {
         "states": ["h"],
@@ -149,7 +154,10 @@ PLANS: dict[str, dict[str, Any]] = {
         )
     },
     "elapsed": {
-        "layers": [_layer(cell="timed"), _layer(cell="lstm"), _layer(cell="timed", **_BOTH)],
+        "layers": [
+            *(_layer(cell=cell) for cell in ("timed", "lstm", "clock")),
+            _layer(cell="timed", **_BOTH),
+        ],
         "elapsed": ELAPSED,
     },
     "elapsed without a column": {"layers": [_layer(cell="timed", zoneout=0.1, **_BOTH)]},

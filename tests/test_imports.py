@@ -20,6 +20,7 @@ from rnnspec.imports.importing import Wanted, import_weights, read_layers
 from rnnspec.plan.facts import TextFacts
 from rnnspec.plan.facts_file import read_facts
 from rnnspec.spec.load import load_spec
+from rnnspec.to_onnx import to_onnx
 from tests.imported import (
     FEATURES,
     LABELS,
@@ -32,6 +33,7 @@ from tests.imported import (
     steps0,
     torch_model,
 )
+from tests.models import frames_facts, frames_plan, random_weights
 
 
 @pytest.mark.parametrize("name", TORCH)
@@ -394,6 +396,19 @@ def test_what_no_cell_has(tmp_path: Path, settings: dict[str, Any], says: str) -
         imported(
             tmp_path, spec_of("{cell: lstm, units: 4}"), tmp_path / "model.onnx", {"x": steps0}
         )
+
+
+def test_weights_within_loops_are_tensors_of_the_file(tmp_path: Path) -> None:
+    """In our own files the body of a Scan holds what it alone reads; a map can name that too."""
+    plan = frames_plan("mgu")
+    weights = random_weights(plan)
+    file = to_onnx(plan, frames_facts(), weights)
+    (tmp_path / "model.onnx").write_bytes(file.SerializeToString())
+    tensors = read_layers(tmp_path / "model.onnx").tensors
+    of_steps = [name for name in weights if ".U_" in name]
+    assert of_steps
+    for name in of_steps:
+        np.testing.assert_array_equal(tensors[f"{name}.transposed"].T, weights[name])
 
 
 @pytest.mark.parametrize("setting", ["alpha", "beta"])

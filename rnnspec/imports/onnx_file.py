@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rnnspec.errors import ModelFileError
 from rnnspec.imports.groups import Foreign, Group, Matrices, recurrent_group, rows_of, whole
 from rnnspec.imports.terms import Place, Sum, Tensors, Term
+from rnnspec.to_onnx.opsets import graphs_of
 
 RECURRENT = {"LSTM": ("lstm", "sigmoid tanh tanh"), "GRU": ("gru", "sigmoid tanh")}
 """Operator to the family of its cell, and its activations."""
@@ -34,7 +35,10 @@ def read_onnx(path: Path) -> tuple[dict[str, NDArray[np.generic]], Any]:
         raise ModelFileError(f"{path}: not a readable ONNX file ({error})") from error
     if not model.graph.node:
         raise ModelFileError(f"{path}: holds no graph of ONNX")
-    found = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
+    found: dict[str, NDArray[np.generic]] = {}
+    for graph in graphs_of(model.graph):  # weights that steps read may stand in their loop
+        for each in graph.initializer:
+            found.setdefault(each.name, onnx.numpy_helper.to_array(each))
     _fold(model, found)
     return found, model.graph
 
