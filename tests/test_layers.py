@@ -22,6 +22,7 @@ PACKAGE = ROOT / "rnnspec"
 LAYERS: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "files": frozenset(),
+    "openmp": frozenset(),
     "source": frozenset({"yaml"}),
     "cells": frozenset(),
     "spec": frozenset({"pydantic", "pydantic_core"}),

@@ -15,6 +15,7 @@ import torch
 from onnx import TensorProto, helper
 
 from rnnspec.data.processors import processors
+from rnnspec.plan.nodes import Direction
 from rnnspec.run.session import Session
 from rnnspec.spec.load import load_spec
 from rnnspec.store.events import Heard, Silent
@@ -149,13 +150,60 @@ def test_the_cores_that_the_process_may_run_on(
 
 @pytest.mark.usefixtures("eight")
 def test_training_takes_what_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    large = frames_plan(units=512)
+    large = frames_plan(units=512, width=512)
     monkeypatch.setattr("rnnspec.to_torch.threads.processors", lambda: 6)
     assert threads_for(large, 64, None) == 6
-    assert threads_for(frames_plan(units=64), 64, None) == 1
     torch.set_num_threads(5)
     assert threads_for(large, 64, None) == 5
     assert threads_for(large, 64, 7) == 7, "train.threads says it and holds"
+
+
+@pytest.mark.usefixtures("eight")
+@pytest.mark.parametrize(
+    ("cell", "direction", "units", "rows", "expected"),
+    [
+        # 4 (or 3) gates of 128 x (128 + 128) weights and 128 biases, times 32 rows: 4.2 (3.2)
+        # million multiplications
+        ("lstm", "forward", 128, 32, 2),
+        ("lstm", "bidirectional", 128, 32, 2),
+        ("lstm", "forward", 128, 30, 1),
+        ("lstm", "forward", 128, 64, 4),
+        ("gru", "forward", 128, 64, 1),
+        ("gru", "forward", 128, 128, 2),
+        ("gru", "forward", 256, 64, 5),
+    ],
+)
+def test_a_thread_has_enough_to_do(
+    cell: str, direction: Direction, units: int, rows: int, expected: int
+) -> None:
+    plan = frames_plan(cell, direction, units=units, width=units)
+    assert threads_for(plan, rows, None) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)],
+)
+@pytest.mark.parametrize("call", ["from rnnspec.cli import main; main()", "import rnnspec.api"])
+def test_threads_that_wait_soon_sleep(
+    call: str, said: Mapping[str, str], expected: str | None
+) -> None:
+    """Set before torch, and so OpenMP, is loaded; a process looks at what it was given."""
+    ours = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    text = f"""
+import os, sys
+sys.argv = ["rnnspec", "--help"]
+sys.stdout = open(os.devnull, "w")
+try:
+    {call}
+except SystemExit:
+    pass
+print("torch" in sys.modules, os.environ.get("GOMP_SPINCOUNT"), file=sys.__stdout__)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", text], env=ours | dict(said), capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["False", str(expected)], done.stderr
 
 
 def test_torch_has_its_threads_back() -> None:

@@ -9,6 +9,9 @@ def main() -> None:
     import gc
     import sys
 
+    from rnnspec.openmp import spin_briefly
+
+    spin_briefly()
     # Modules stay loaded to the end. Searching them for garbage, every 700 objects and again at
     # the exit, would take a third of the time of `rnnspec check`.
     gc.set_threshold(200_000, 10, 10)

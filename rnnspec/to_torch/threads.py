@@ -8,17 +8,21 @@ from contextlib import contextmanager
 
 import torch
 
+from rnnspec.cells import identify
 from rnnspec.data.processors import processors
 from rnnspec.plan import Plan
 from rnnspec.plan.nodes import Recurrent
 from rnnspec.spec.train import TokenBudget
 
-SHARED_FROM = 10_000_000
-"""Multiplications of one step of a layer from which a second thread gains more than it costs.
+MULTIPLICATIONS = {"lstm": 2_000_000}
+OTHERS = 5_000_000
+"""Multiplications of one step of a layer for each thread: with fewer, a thread costs more than it
+gives.
 
-Measured on two cores: a GRU of 64 units at batch 64 (2 million) takes three times the processor
-time with two threads and no less of the clock; an LSTM of 256 units at batch 32 (17 million) is
-1.6 times as fast.
+Measured on two cores, once as fast with two threads as with one, forward and backward over 30
+steps: an LSTM 1.6 at 2 million (16 rows of 128 units), 1.8 at 4 and more, since its kernel shares
+all of a step; a GRU 1.2 up to 12 million, 1.5 at 25. Whole training steps gain less, 1.3 to 1.5 for
+LSTMs of 4 to 7 million (`rnnspec bench`).
 """
 
 SHARED_ELEMENTS = 2**16
@@ -29,7 +33,7 @@ STEPS = 30
 
 
 def threads_for(plan: Plan, batch: int | TokenBudget, wanted: int | None) -> int:
-    """`wanted`, else all allowed threads where a step is large enough, else one.
+    """`wanted`, else as many of the allowed threads as the largest layer has work for.
 
     This depends on the plan and the machine, never on a measurement: the number of threads decides
     the order of sums, and the same build must give the same numbers.
@@ -37,7 +41,9 @@ def threads_for(plan: Plan, batch: int | TokenBudget, wanted: int | None) -> int
     if wanted is not None:
         return wanted
     rows = batch if isinstance(batch, int) else max(1, batch.tokens // STEPS)
-    return allowed_threads() if largest_step(plan, rows) >= SHARED_FROM else 1
+    layers = [node for node in plan.every_node() if isinstance(node, Recurrent)]
+    useful = max((threads_of(layer, rows) for layer in layers), default=1)
+    return max(1, min(allowed_threads(), useful))
 
 
 def allowed_threads() -> int:
@@ -49,11 +55,12 @@ def allowed_threads() -> int:
     return min(processors(), torch.get_num_threads())
 
 
-def largest_step(plan: Plan, batch: int) -> int:
-    """Multiplications of one step of one direction of the largest recurrent layer."""
-    layers = [node for node in plan.every_node() if isinstance(node, Recurrent)]
-    sizes = [sum(weight.size for weight in n.weights()) // len(n.directions) for n in layers]
-    return batch * max(sizes, default=0)
+def threads_of(layer: Recurrent, rows: int) -> int:
+    """Threads that one step of one direction of a layer has work for."""
+    masked = layer.zoneout or layer.recurrent_dropout  # then equations replace the kernel
+    kernel = None if masked else identify(layer.cell)
+    size = rows * sum(weight.size for weight in layer.weights()) // len(layer.directions)
+    return size // MULTIPLICATIONS.get(kernel.pattern if kernel else "", OTHERS)
 
 
 @contextmanager
