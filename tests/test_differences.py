@@ -193,6 +193,12 @@ def test_logarithms_have_differences_of_their_own(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
 
 
+def test_the_cure_of_a_number_without_a_logarithm_is_allowed(tmp_path: Path) -> None:
+    """`missing` of the input, as any series may have it, is refused beside differences."""
+    with pytest.raises(DataError, match=r"no logarithm; write 'transform: none' for the input$"):
+        planned(spec_of({"difference": 1, "transform": "log"}), tmp_path, {"a": [1.0] * 12 + [0.0]})
+
+
 @pytest.mark.parametrize("transform", ["none", "log"])
 def test_a_file_of_another_lag_is_no_proof(transform: str, tmp_path: Path) -> None:
     plan, facts = planned(spec_of({"difference": [1], "transform": transform}), tmp_path, VALUES)

@@ -364,13 +364,10 @@ def real(cell: object, textual: bool = False, missing: bool = False) -> float:
     return float(cell)
 
 
-def above_0(value: float, wanted: bool = True) -> float:
-    """The number. Raises DataError for one that is not above 0 where that is `wanted`."""
-    if wanted and value <= 0:
-        raise DataError(
-            f"is {value:g}, which has no logarithm; write 'transform: none' for the input, or leave"
-            " the number out and set 'missing' of the input"
-        )
+def above_0(value: float, cure: str) -> float:
+    """The number. Raises DataError for one that is not above 0, with the cure."""
+    if value <= 0:
+        raise DataError(f"is {value:g}, which has no logarithm; {cure}")
     return value
 
 

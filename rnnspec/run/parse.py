@@ -159,8 +159,9 @@ def _series(column: InputColumn, cell: object, textual: bool) -> decode.Floats:
 
 
 def _above_0(column: InputColumn, values: decode.Floats) -> decode.Floats:
+    cure = "leave the number out" if column.missing else "the model reads numbers above 0"
     for value in values.tolist() if column.positive else ():
-        decode.above_0(value)
+        decode.above_0(value, cure)
     return values
 
 

@@ -221,11 +221,14 @@ class SeriesColumn:
     found: list[NDArray[np.floating]] = field(default_factory=list)
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
+        left_out = ", or leave the number out" if self.missing else ""
+        cure = f"write 'transform: none' for the input{left_out}"
+
         def decoded(cell: object) -> float:
             found = decode.real(cell, chunk.textual, self.missing)
             if self.distribution != "point":
                 check_possible(np.array([found]), self.distribution)
-            return decode.above_0(found, self.positive)
+            return decode.above_0(found, cure) if self.positive else found
 
         self.found.append(np.array(bad.decoded(chunk, self.column, decoded), self.dtype))
 
