@@ -8,8 +8,8 @@ SPINS = 1000
 """Turns that a thread waits awake before it sleeps; GNU's OpenMP takes 300,000 and more.
 
 A thread that waits awake holds the processor that another program, or the thread it waits for,
-would work on. Measured with two threads on two cores, milliseconds of a training step of an LSTM
-(128 units, 32 rows, 30 steps), median:
+would work on. Measured with two threads on two cores (`benchmarks/waiting_threads.py`), median
+milliseconds of a training step of an LSTM (128 units, 32 rows, 30 steps):
 
     turns       idle   another program on one core   on both
     GNU's own    5.0    123 to 1,944                  458
