@@ -61,7 +61,11 @@ def equations(draw: Draw, states: dict[str, str], inputs: list[str]) -> str:
 
     for number, state in enumerate(states):
         value = f"{draw(st.sampled_from(BOUNDED))}({expression(draw(st.integers(0, 2)))})"
-        if draw(st.booleans()):
+        way = draw(st.sampled_from(["new", "gated", "summed"]))
+        if way == "summed":  # without a loop, where what is added is known of all steps
+            added = draw(st.sampled_from([f"tanh({product('x')})", "number", *inputs]))
+            value = f"{state} + 0.1 * {added}"
+        elif way == "gated":
             gate = f"g{number}"
             lines.append(f"{gate} = {draw(st.sampled_from(GATES))}({affine()})")
             value = f"{gate} * {state} + (1 - {gate}) * {value}"
@@ -100,6 +104,7 @@ def own_cells(draw: Draw, elapsed: bool) -> dict[str, Any]:
 
 
 DECAYS = (
+    "S",
     "0.5 * S",
     "sigmoid(dot(w_k, x)) * S",
     "rows(sigmoid(G_k @ x)) * S",

@@ -286,9 +286,8 @@ class CellLowering:
         """A state to which a known value is added at each step, without a loop."""
         emit, name = self._emit, f"{self._prefix}.{phase.state}"
         first = emit.unsqueeze(self._before[phase.state], 0, f"{name}.first")
-        width = self._state_width(phase.state)
-        added = self._along(phase.addend, width)
-        if self._weights.width(phase.addend) < width:
+        added, width = self._value(phase.addend), self._state_width(phase.state)
+        if self._weights.holds(phase.addend) or self._weights.width(phase.addend) < width:
             added = emit.op("Expand", [added, self._shape(width)], f"{name}.added")
         terms = emit.concat([first, added], 0, f"{name}.terms")
         sums = emit.op("CumSum", [terms, emit.integer(0)], f"{name}.sums")
