@@ -368,6 +368,36 @@ def test_sequences_of_unlike_lengths_are_read_in_groups(
     torch.testing.assert_close(found_slopes, slopes, atol=1e-5, rtol=1e-4)
 
 
+def test_a_batch_norm_learns_from_all_sequences_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its moments are those of the batch, not of a group, of which answers may be made."""
+    spec = spec_data("N:1", ["nested_words"], [output("class")])
+    inner = {"embed": 3, "layers": [{"conv": 3, "size": 2, "norm": "batch"}], "pooling": "mean"}
+    spec["data"]["input"][0]["encoder"] = inner
+    plan, _ = plan_of(spec)
+    rows = random_rows(plan, (3, 0, 5, 2, 4), seed=4)
+    next(row for row in rows if len(row["nested_words"]) == 5)["nested_words"][0] = np.tile(
+        np.array([2, 3, 1]), 40
+    )
+    read = list[int]()
+
+    def noted(inside: PaddedSequence, rows: Tensor) -> PaddedSequence:
+        read.append(len(rows))
+        return of_rows(inside, rows)
+
+    monkeypatch.setattr("rnnspec.to_torch.values.of_rows", noted)
+
+    def answered(least: int, training: bool) -> Tensor:
+        monkeypatch.setattr("rnnspec.to_torch.length_groups.LEAST_PADDING", least)
+        model = Model(plan).train(training)
+        model.load_canonical(strong_weights(plan))
+        return torch.cat([found.detach() for found in model(batched(plan, rows)).values()])
+
+    for training in (True, False):
+        whole, found = answered(10**9, training), answered(1, training)
+        torch.testing.assert_close(found, whole, atol=1e-6, rtol=1e-5)
+        assert bool(read) != training
+
+
 def test_probes_are_ragged_at_both_levels() -> None:
     plan, facts = plan_of(spec_data("N:1", ["nested_tokens"], [output("class")]))
     steps = [step for probe in probes(plan, facts) for row, n in zip(

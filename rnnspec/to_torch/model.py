@@ -83,7 +83,9 @@ class Model(nn.Module):
         self.activity: Tensor | None = None
         self.of_characters = of_characters(plan)
         penalties = [node.name for node in self.penalized]
+        norms = (node.name for node in plan.nodes if isinstance(node, nodes.BatchNorm))
         self.inside = insides(plan, penalties)
+        self.inside_trained = insides(plan, [*penalties, *norms])  # which need the whole batch
         self.spent = spent_after(plan, [*penalties, *(f"{name}.dropout" for name in penalties)])
 
     def forward(
@@ -298,7 +300,8 @@ class Model(nn.Module):
         """The values of all nodes except decoders and outputs and, if the states before the first
         step are given, those after the last. While training, `activity` is what they add to the
         loss. Values that no decoder and no output reads are not kept."""
-        ends, inside, spent = self.ends, self.inside, self.spent
+        ends, spent = self.ends, self.spent
+        inside = self.inside_trained if self.training else self.inside
         found = values_of(self.plan, self._module, ends, inputs, states, reset, inside, spent)
         self.activity = activity(self.penalized, found[0]) if self.training else None
         return found
