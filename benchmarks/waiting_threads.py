@@ -1,7 +1,8 @@
 """What a second thread gives to a training step of an LSTM and a GRU, by the size of a step, and
-what it costs beside other programs, by how long threads wait awake (GOMP_SPINCOUNT).
+what it costs where both threads share a core, as they do now and then beside another program, by
+how long threads wait awake (GOMP_SPINCOUNT).
 
-Wall clock. The first table needs an idle machine, the second one makes it busy by itself.
+Wall clock, on an idle machine.
 
   python benchmarks/waiting_threads.py
 """
@@ -32,7 +33,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.turn:
         step = training("LSTM", 128, 32)
-        print(json.dumps([median_of(step, count, options.turn) for count in (1, 2)]))
+        taken = [median_of(step, count, options.turn) for count in (1, 2)]
+        for thread in Path("/proc/self/task").iterdir():
+            os.sched_setaffinity(int(thread.name), {min(os.sched_getaffinity(0))})
+        print(json.dumps([*taken, median_of(step, 2, options.turn)]))
         return
     found = {"gains": gains(), "waits": waits()}
     if options.json:
@@ -83,25 +87,27 @@ def gains() -> list[dict[str, float | str]]:
 
 
 def waits() -> list[dict[str, float | str]]:
-    """Milliseconds of a step with one and two threads beside 0, 1 and 2 other programs."""
-    found: list[dict[str, float | str]] = []
-    for others in range(3):
-        busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(others)]
-        for turns in TURNS:
+    """Milliseconds of a step with one thread, with two, and with two on one core, the least of
+    three rounds in turns."""
+    taken: dict[str, list[list[float]]] = {turns: [] for turns in TURNS}
+    for _ in range(3):
+        for turns, rounds in taken.items():
             said = {"GOMP_SPINCOUNT": turns} if turns else {}
-            kept = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT",)}
+            kept = {k: v for k, v in os.environ.items() if k != "GOMP_SPINCOUNT"}
             done = subprocess.run(
-                [sys.executable, __file__, "--turn", "3"],
+                [sys.executable, __file__, "--turn", "1.5"],
                 env=kept | said | {"OMP_NUM_THREADS": "2"},
                 capture_output=True,
                 text=True,
                 check=True,
             )
-            one, two = json.loads(done.stdout)
-            found.append({"others": others, "turns": turns or "its own", "one": one, "two": two})
-            print(f"{others} others, {turns or 'its own':>8} turns{one:9.1f} ms{two:9.1f} ms")
-        for each in busy:
-            each.kill()
+            rounds.append(json.loads(done.stdout))
+    found: list[dict[str, float | str]] = []
+    for turns, rounds in taken.items():
+        one, two, shared = (min(each) for each in zip(*rounds, strict=True))
+        name = turns or "its own"
+        found.append({"turns": name, "one": one, "two": two, "two on one core": shared})
+        print(f"{name:>8} turns: one {one:.1f} ms, two {two:.1f}, two on one core {shared:.1f}")
     return found
 
 

@@ -7,16 +7,16 @@ import os
 SPINS = 1000
 """Turns that a thread waits awake before it sleeps; GNU's OpenMP takes 300,000 and more.
 
-A thread that waits awake holds the processor that another program, or the thread it waits for,
-would work on. Measured with two threads on two cores (`benchmarks/waiting_threads.py`), median
-milliseconds of a training step of an LSTM (128 units, 32 rows, 30 steps):
+A thread that waits awake holds the processor that another program would work on, or the very
+thread it waits for: beside another program both share a core now and then. With two threads on two
+cores (`benchmarks/waiting_threads.py`), milliseconds of a training step of an LSTM (128 units, 32
+rows, 30 steps), which meets about 600 times; one thread takes 9:
 
-    turns       idle   another program on one core   on both
-    GNU's own    5.0    123 to 1,944                  458
-    10,000       4.9    20 to 52                      157
-    1,000        4.9    20 to 30                      34
-    0           13.9    17 to 44                      45
-    one thread   9.2    14 to 31                      33
+    turns       a core each   both on one core
+    GNU's own       5.6            1,328
+    10,000          5.3               93
+    1,000           5.3               19
+    0              13.9               11
 """
 
 

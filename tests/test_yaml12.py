@@ -307,3 +307,10 @@ def test_problems_are_placed_in_the_nearest_thing_above() -> None:
         "        ^^^^^^",
     ]
     assert document.problem(("z",), "missing").render() == "f:1:1: z: missing"
+
+
+def test_a_model_file_is_told_as_one(tmp_path: Path) -> None:
+    (tmp_path / "words.onnx").write_bytes(b"\x08\x08\xff\xfe")
+    with pytest.raises(SpecError) as caught:
+        read_source(tmp_path / "words.onnx", "words.onnx")
+    assert "name the spec, or the build" in str(caught.value)

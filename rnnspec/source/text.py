@@ -86,6 +86,8 @@ def source_of(content: bytes, file: str) -> Source:
         before = Source.of(content[: error.start].decode("utf-8"), file)
         what = f"byte 0x{content[error.start]:02x} is not valid UTF-8"
         hint = "save the file as UTF-8 (a data file or an archive is no spec)"
+        if file.endswith(".onnx"):
+            hint = "a model file is no spec; name the spec, or the build that it was exported from"
         place = before.place(len(before.text))
         raise SpecError([Problem(file, place, "", what, hint)]) from None
     source = Source.of(text, file)
