@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
@@ -74,3 +75,17 @@ def test_lower_bounds_admit_the_pinned_versions() -> None:
         assert requirement.specifier.contains(pinned, prereleases=True), (
             f"pyproject.toml asks for {requirement}, constraints.txt pins {pinned}"
         )
+
+
+def test_the_pinned_versions_run_on_the_first_python_that_the_project_names() -> None:
+    """Debian 12 has Python 3.11.2: a version that asks for 3.11.5 cannot be installed there."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    first = project["requires-python"].removeprefix(">=") + ".0"
+    pins = _pins()
+    asked = {
+        f"{each.name}=={each.version}": each.metadata["Requires-Python"]
+        for each in importlib.metadata.distributions()
+        if pins.get(canonicalize_name(each.name)) == each.version
+    }
+    wrong = {k: v for k, v in asked.items() if v and not SpecifierSet(v).contains(first)}
+    assert len(asked) > 50 and not wrong
