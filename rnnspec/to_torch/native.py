@@ -34,8 +34,7 @@ class Native:
     the output first. `weights`: the tensors that `kernel` takes.
 
     `held`: a large number times this is added to each gate to make a step keep all states but the
-    first. `trained` replaces the kernel if `is_faster`,
-    `one_step` where a loop gathers gradients.
+    first. `trained` replaces the kernel if `is_faster`, `one_step` where a loop gathers gradients.
     """
 
     slots: Mapping[str, tuple[str, ...]]
